@@ -1,0 +1,210 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/voiceassist/backend"
+)
+
+// StartAttempt gives the job of a delivery to the caller for lease and counts
+// an attempt. started is false, without an error, for a delivery that is out of
+// date: the job runs, has ended, waits for a later delivery, or is the indexing
+// of a deleted document.
+func (db *DB) StartAttempt(ctx context.Context, d voiceassist.Delivery, lease time.Duration) (j voiceassist.Job, doc voiceassist.Document, started bool, err error) {
+	err = db.tx(ctx, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, `
+			UPDATE jobs j
+			SET state = 'running', attempts = attempts + 1, lease_until = now() + $3::interval,
+				started_at = coalesce(started_at, now()), stage = '', processed = 0, total = 0, progress = 0
+			WHERE id = $1 AND deliveries = $2 AND state = 'pending'
+			RETURNING `+jobColumns, d.JobID, d.Number, lease)
+		if err != nil {
+			return err
+		}
+		j, err = pgx.CollectExactlyOneRow(rows, scanJob)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		doc, err = startDocument(ctx, tx, j)
+		started = err == nil
+		return err
+	})
+	return j, doc, started, err
+}
+
+func startDocument(ctx context.Context, tx pgx.Tx, j voiceassist.Job) (voiceassist.Document, error) {
+	rows, err := tx.Query(ctx, `
+		UPDATE documents d
+		SET state = CASE WHEN $2 = 'index' THEN 'processing' ELSE state END,
+			stage = '', progress = 0, error_code = CASE WHEN $2 = 'index' THEN '' ELSE error_code END,
+			error_message = CASE WHEN $2 = 'index' THEN '' ELSE error_message END, updated_at = now()
+		WHERE id = $1
+		RETURNING `+documentColumns, j.DocumentID, string(j.Kind))
+	if err != nil {
+		return voiceassist.Document{}, err
+	}
+	return pgx.CollectExactlyOneRow(rows, scanDocument)
+}
+
+// Attempt names the attempt on whose behalf the ledger is written. Every write
+// is refused with voiceassist.ErrFenced once it is no longer the current one.
+type Attempt struct {
+	JobID      uuid.UUID
+	DocumentID uuid.UUID
+	Number     int
+}
+
+// AttemptOf returns the current attempt of a job that StartAttempt gave out.
+func AttemptOf(j voiceassist.Job) Attempt {
+	return Attempt{JobID: j.ID, DocumentID: j.DocumentID, Number: j.Attempts}
+}
+
+// fence locks the attempt's job for the rest of tx, or returns ErrFenced.
+func fence(ctx context.Context, tx pgx.Tx, a Attempt) error {
+	var one int
+	err := tx.QueryRow(ctx, `
+		SELECT 1
+		FROM jobs
+		WHERE id = $1 AND attempts = $2 AND state = 'running'
+		FOR UPDATE`, a.JobID, a.Number).Scan(&one)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return voiceassist.ErrFenced
+	}
+	return err
+}
+
+// Renew extends the attempt's lease.
+func (db *DB) Renew(ctx context.Context, a Attempt, lease time.Duration) error {
+	tag, err := db.pool.Exec(ctx, `
+		UPDATE jobs
+		SET lease_until = now() + $3::interval
+		WHERE id = $1 AND attempts = $2 AND state = 'running'`, a.JobID, a.Number, lease)
+	if err == nil && tag.RowsAffected() == 0 {
+		return voiceassist.ErrFenced
+	}
+	return classify(err)
+}
+
+// Progress is how far an attempt has come.
+type Progress struct {
+	Stage     voiceassist.Stage
+	Processed int
+	Total     int // 0 while unknown
+	Percent   int // of the whole job, 0–100
+}
+
+// SetProgress records how far the attempt has come, on the job and on its
+// document.
+func (db *DB) SetProgress(ctx context.Context, a Attempt, p Progress) error {
+	tag, err := db.pool.Exec(ctx, `
+		WITH job AS (
+			UPDATE jobs
+			SET stage = $3, processed = $4, total = $5, progress = $6
+			WHERE id = $1 AND attempts = $2 AND state = 'running'
+			RETURNING document_id
+		)
+		UPDATE documents d
+		SET stage = $3, progress = $6, updated_at = now()
+		FROM job
+		WHERE d.id = job.document_id`, a.JobID, a.Number, string(p.Stage), p.Processed, p.Total, p.Percent)
+	if err == nil && tag.RowsAffected() == 0 {
+		return voiceassist.ErrFenced
+	}
+	return classify(err)
+}
+
+// Complete ends the job well. An index job's document is indexed.
+func (db *DB) Complete(ctx context.Context, a Attempt, timeline []voiceassist.JobEvent) error {
+	return db.tx(ctx, func(tx pgx.Tx) error {
+		tag, err := tx.Exec(ctx, `
+			WITH job AS (
+				UPDATE jobs
+				SET state = 'completed', lease_until = NULL, completed_at = now(), progress = 100, stage = ''
+				WHERE id = $1 AND attempts = $2 AND state = 'running'
+				RETURNING document_id, kind
+			)
+			UPDATE documents d
+			SET state = CASE WHEN kind = 'index' THEN 'indexed' ELSE state END,
+				stage = '', progress = 100,
+				indexed_at = CASE WHEN kind = 'index' THEN now() ELSE indexed_at END, updated_at = now()
+			FROM job
+			WHERE d.id = job.document_id`, a.JobID, a.Number)
+		if err != nil {
+			return err
+		}
+		if tag.RowsAffected() == 0 {
+			return voiceassist.ErrFenced
+		}
+		return addEvents(ctx, tx, a.JobID, timeline)
+	})
+}
+
+// Fail ends the job badly. Its document has failed with the reason and the
+// message, or stays indexed, with both noted, if an earlier generation is.
+func (db *DB) Fail(ctx context.Context, a Attempt, f *voiceassist.Failure, timeline []voiceassist.JobEvent) error {
+	return db.tx(ctx, func(tx pgx.Tx) error {
+		if err := fence(ctx, tx, a); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, `
+			UPDATE jobs
+			SET state = 'failed', lease_until = NULL, completed_at = now(), error_code = $2, error_message = $3
+			WHERE id = $1`, a.JobID, string(f.Reason), f.Message); err != nil {
+			return err
+		}
+		if err := failDocuments(ctx, tx, []uuid.UUID{a.DocumentID}, f.Reason, f.Message); err != nil {
+			return err
+		}
+		return addEvents(ctx, tx, a.JobID, timeline)
+	})
+}
+
+func failDocuments(ctx context.Context, tx pgx.Tx, ids []uuid.UUID, reason voiceassist.Reason, message string) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	_, err := tx.Exec(ctx, `
+		UPDATE documents
+		SET state = CASE WHEN generation > 0 THEN 'indexed' ELSE 'failed' END,
+			stage = '', error_code = $2, error_message = $3, updated_at = now()
+		WHERE id = ANY($1) AND deleted_at IS NULL`, ids, string(reason), message)
+	return err
+}
+
+// Return ends the attempt without a result: the job runs again after a while.
+// giveBack says that it was nobody's fault and does not count.
+func (db *DB) Return(ctx context.Context, a Attempt, after time.Duration, giveBack bool, timeline []voiceassist.JobEvent) error {
+	return db.tx(ctx, func(tx pgx.Tx) error {
+		tag, err := tx.Exec(ctx, `
+			UPDATE jobs
+			SET state = 'pending', lease_until = NULL, published_at = NULL, run_at = now() + $3::interval,
+				given_back = given_back + CASE WHEN $4 THEN 1 ELSE 0 END
+			WHERE id = $1 AND attempts = $2 AND state = 'running'`, a.JobID, a.Number, after, giveBack)
+		if err != nil {
+			return err
+		}
+		if tag.RowsAffected() == 0 {
+			return voiceassist.ErrFenced
+		}
+		return addEvents(ctx, tx, a.JobID, timeline)
+	})
+}
+
+func addEvents(ctx context.Context, tx pgx.Tx, job uuid.UUID, events []voiceassist.JobEvent) error {
+	for _, e := range events {
+		if _, err := tx.Exec(ctx, `
+			INSERT INTO job_events (job_id, attempt, stage, result, detail, took_us)
+			VALUES ($1, $2, $3, $4, $5, $6)`, job, e.Attempt, string(e.Stage), e.Result, e.Detail, e.Took.Microseconds()); err != nil {
+			return err
+		}
+	}
+	return nil
+}

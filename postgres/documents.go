@@ -1,0 +1,297 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/voiceassist/backend"
+)
+
+// documentColumns are read by scanDocument, in this order.
+const documentColumns = `
+	d.id, d.sha256, d.size, d.filename, d.media_type, d.blob_key, d.title, d.source_type, d.specialty, d.category,
+	d.author, d.metadata, d.state, d.stage, d.progress, d.error_code, d.error_message, d.page_count, d.passage_count,
+	d.token_count, d.generation, d.version, d.uploaded_by, d.created_at, d.updated_at, d.indexed_at, d.deleted_at`
+
+func documentFields(d *voiceassist.Document) []any {
+	return []any{
+		&d.ID, &d.SHA256, &d.Size, &d.Filename, &d.MediaType, &d.BlobKey, &d.Title, &d.SourceType, &d.Specialty, &d.Category,
+		&d.Author, &d.Metadata, &d.State, &d.Stage, &d.Progress, &d.ErrorCode, &d.ErrorMessage, &d.PageCount, &d.PassageCount,
+		&d.TokenCount, &d.Generation, &d.Version, &d.UploadedBy, &d.CreatedAt, &d.UpdatedAt, &d.IndexedAt, &d.DeletedAt,
+	}
+}
+
+func scanDocument(row pgx.CollectableRow) (voiceassist.Document, error) {
+	var d voiceassist.Document
+	err := row.Scan(documentFields(&d)...)
+	return d, err
+}
+
+// AddDocument takes a received upload into the ledger, with the job that will
+// index it. The same bytes as a living document's are a duplicate of it: a
+// failed one is tried again from the new bytes, any other stays as it is.
+// obsolete is the key of a blob that nothing refers to any more, or "".
+func (db *DB) AddDocument(ctx context.Context, r voiceassist.Received, m voiceassist.DocumentMeta) (a voiceassist.Accepted, obsolete string, err error) {
+	err = db.tx(ctx, func(tx pgx.Tx) error {
+		a, obsolete, err = addDocument(ctx, tx, r, m)
+		return err
+	})
+	if violates(err, "documents_sha256_key") { // somebody committed the same bytes a moment ago
+		err = db.tx(ctx, func(tx pgx.Tx) error {
+			a, obsolete, err = addDocument(ctx, tx, r, m)
+			return err
+		})
+	}
+	return a, obsolete, err
+}
+
+func addDocument(ctx context.Context, tx pgx.Tx, r voiceassist.Received, m voiceassist.DocumentMeta) (voiceassist.Accepted, string, error) {
+	old, err := documentBySHA256(ctx, tx, r.SHA256)
+	if err == nil {
+		return acceptAgain(ctx, tx, old, r, m)
+	}
+	if !errors.Is(err, pgx.ErrNoRows) {
+		return voiceassist.Accepted{}, "", err
+	}
+	d, err := insertDocument(ctx, tx, r, m)
+	if err != nil {
+		return voiceassist.Accepted{}, "", err
+	}
+	job, err := addJob(ctx, tx, d.ID, voiceassist.JobIndex, m.Queue)
+	return voiceassist.Accepted{Document: d, JobID: job.ID}, "", err
+}
+
+func documentBySHA256(ctx context.Context, tx pgx.Tx, sha256 string) (voiceassist.Document, error) {
+	rows, err := tx.Query(ctx, `
+		SELECT `+documentColumns+`
+		FROM documents d
+		WHERE d.sha256 = $1 AND d.deleted_at IS NULL
+		FOR UPDATE`, sha256)
+	if err != nil {
+		return voiceassist.Document{}, err
+	}
+	return pgx.CollectExactlyOneRow(rows, scanDocument)
+}
+
+func insertDocument(ctx context.Context, tx pgx.Tx, r voiceassist.Received, m voiceassist.DocumentMeta) (voiceassist.Document, error) {
+	rows, err := tx.Query(ctx, `
+		INSERT INTO documents AS d
+			(id, sha256, size, filename, media_type, blob_key, title, source_type, specialty, category, author, uploaded_by, state)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 'uploaded')
+		RETURNING `+documentColumns,
+		uuid.Must(uuid.NewV7()), r.SHA256, r.Size, r.Filename, r.MediaType, r.BlobKey,
+		m.Title, m.SourceType, m.Specialty, m.Category, m.Author, m.UploadedBy)
+	if err != nil {
+		return voiceassist.Document{}, err
+	}
+	return pgx.CollectExactlyOneRow(rows, scanDocument)
+}
+
+func acceptAgain(ctx context.Context, tx pgx.Tx, d voiceassist.Document, r voiceassist.Received, m voiceassist.DocumentMeta) (voiceassist.Accepted, string, error) {
+	a := voiceassist.Accepted{Document: d, Duplicate: true}
+	if d.State != voiceassist.DocumentFailed && d.State != voiceassist.DocumentCancelled {
+		err := tx.QueryRow(ctx, `
+			SELECT id
+			FROM jobs
+			WHERE document_id = $1 AND kind = 'index' AND state IN ('pending', 'running')`, d.ID).Scan(&a.JobID)
+		if errors.Is(err, pgx.ErrNoRows) {
+			err = nil
+		}
+		return a, r.BlobKey, err
+	}
+	if _, err := tx.Exec(ctx, `
+		UPDATE documents
+		SET state = 'uploaded', stage = '', progress = 0, error_code = '', error_message = '', blob_key = $2, updated_at = now()
+		WHERE id = $1`, d.ID, r.BlobKey); err != nil {
+		return a, "", err
+	}
+	a.Document.State, a.Document.BlobKey = voiceassist.DocumentUploaded, r.BlobKey
+	a.Document.ErrorCode, a.Document.ErrorMessage = "", ""
+	job, err := addJob(ctx, tx, d.ID, voiceassist.JobIndex, m.Queue)
+	a.JobID = job.ID
+	return a, d.BlobKey, err
+}
+
+// Document returns a living document, or NotFound.
+func (db *DB) Document(ctx context.Context, id uuid.UUID) (voiceassist.Document, error) {
+	rows, err := db.pool.Query(ctx, `
+		SELECT `+documentColumns+`
+		FROM documents d
+		WHERE d.id = $1 AND d.deleted_at IS NULL`, id)
+	if err != nil {
+		return voiceassist.Document{}, classify(err)
+	}
+	d, err := pgx.CollectExactlyOneRow(rows, scanDocument)
+	if err != nil {
+		return voiceassist.Document{}, notFound(err, "document")
+	}
+	return d, nil
+}
+
+// documentOrders are the sort keys of DocumentFilter.
+var documentOrders = map[string]string{
+	"created_at":  "d.created_at, d.id",
+	"-created_at": "d.created_at DESC, d.id DESC",
+	"updated_at":  "d.updated_at, d.id",
+	"-updated_at": "d.updated_at DESC, d.id DESC",
+	"title":       "lower(d.title), d.id",
+	"-title":      "lower(d.title) DESC, d.id DESC",
+	"filename":    "lower(d.filename), d.id",
+	"-filename":   "lower(d.filename) DESC, d.id DESC",
+	"size":        "d.size, d.id",
+	"-size":       "d.size DESC, d.id DESC",
+}
+
+// documentFilter is the WHERE clause that documentArgs fills.
+const documentFilter = `
+	d.deleted_at IS NULL
+	AND ($1::uuid[] IS NULL OR d.id = ANY($1))
+	AND ($2::text[] IS NULL OR d.state = ANY($2))
+	AND ($3 = '' OR d.source_type = $3)
+	AND ($4 = '' OR d.specialty = $4)
+	AND ($5 = '' OR d.category = $5)
+	AND ($6 = '' OR d.title ILIKE $6 OR d.filename ILIKE $6)`
+
+func documentArgs(f voiceassist.DocumentFilter) []any {
+	var states []string
+	for _, s := range f.States {
+		states = append(states, string(s))
+	}
+	search := ""
+	if f.Search != "" {
+		search = "%" + likeEscaper.Replace(f.Search) + "%"
+	}
+	return []any{f.IDs, states, f.SourceType, f.Specialty, f.Category, search}
+}
+
+var likeEscaper = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)
+
+// Documents returns the living documents that f selects, a page of them, and
+// how many there are in all. An unknown Sort is an Invalid error.
+func (db *DB) Documents(ctx context.Context, f voiceassist.DocumentFilter) (docs []voiceassist.Document, total int, err error) {
+	order := documentOrders["-created_at"]
+	if f.Sort != "" {
+		if order = documentOrders[f.Sort]; order == "" {
+			return nil, 0, voiceassist.FieldError("sort", "sort must be one of created_at, updated_at, title, filename and size, with or without a leading -")
+		}
+	}
+	args := documentArgs(f)
+	err = db.tx(ctx, func(tx pgx.Tx) error {
+		if err := tx.QueryRow(ctx, `SELECT count(*) FROM documents d WHERE `+documentFilter, args...).Scan(&total); err != nil {
+			return err
+		}
+		rows, err := tx.Query(ctx, `
+			SELECT `+documentColumns+`
+			FROM documents d
+			WHERE `+documentFilter+`
+			ORDER BY `+order+`
+			LIMIT $7 OFFSET $8`, append(args, f.Limit, f.Offset)...)
+		if err != nil {
+			return err
+		}
+		docs, err = pgx.CollectRows(rows, scanDocument)
+		return err
+	})
+	return docs, total, err
+}
+
+// DeleteDocument makes a document invisible at once and returns the job that
+// will take it out of the index, the ledger and the blob store. Work on the
+// document that is under way is cancelled.
+func (db *DB) DeleteDocument(ctx context.Context, id uuid.UUID) (jobID uuid.UUID, err error) {
+	err = db.tx(ctx, func(tx pgx.Tx) error {
+		tag, err := tx.Exec(ctx, `
+			UPDATE documents
+			SET deleted_at = now(), updated_at = now()
+			WHERE id = $1 AND deleted_at IS NULL`, id)
+		if err != nil {
+			return err
+		}
+		if tag.RowsAffected() == 0 {
+			return voiceassist.Errorf(voiceassist.NotFound, "document not found")
+		}
+		if err := cancelJobs(ctx, tx, id, "the document was deleted"); err != nil {
+			return err
+		}
+		job, err := addJob(ctx, tx, id, voiceassist.JobDelete, voiceassist.QueueInteractive)
+		jobID = job.ID
+		return err
+	})
+	return jobID, err
+}
+
+// Reindex runs documents through the pipeline again, as a new generation; nil
+// means all of them. A document that is being indexed already joins that job.
+// An id that is not a living document's is a NotFound error and nothing is
+// done.
+func (db *DB) Reindex(ctx context.Context, ids []uuid.UUID) (jobs []voiceassist.Job, err error) {
+	err = db.tx(ctx, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, `
+			SELECT id
+			FROM documents
+			WHERE deleted_at IS NULL AND ($1::uuid[] IS NULL OR id = ANY($1))
+			ORDER BY id
+			FOR UPDATE`, ids)
+		if err != nil {
+			return err
+		}
+		found, err := pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
+		if err != nil {
+			return err
+		}
+		if missing := firstMissing(ids, found); missing != uuid.Nil {
+			return voiceassist.Errorf(voiceassist.NotFound, "document %s not found", missing)
+		}
+		jobs, err = addJobs(ctx, tx, found)
+		return err
+	})
+	return jobs, err
+}
+
+func firstMissing(want, have []uuid.UUID) uuid.UUID {
+	known := make(map[uuid.UUID]bool, len(have))
+	for _, id := range have {
+		known[id] = true
+	}
+	for _, id := range want {
+		if !known[id] {
+			return id
+		}
+	}
+	return uuid.Nil
+}
+
+// LibraryStats returns the figures of the knowledge base.
+func (db *DB) LibraryStats(ctx context.Context) (voiceassist.LibraryStats, error) {
+	s := voiceassist.LibraryStats{ByState: map[voiceassist.DocumentState]int{}, BySourceType: map[string]int{}}
+	rows, err := db.pool.Query(ctx, `
+		SELECT state, source_type, count(*), sum(passage_count), sum(size), max(indexed_at)
+		FROM documents
+		WHERE deleted_at IS NULL
+		GROUP BY state, source_type`)
+	if err != nil {
+		return s, classify(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var one voiceassist.LibraryStats
+		var state voiceassist.DocumentState
+		var source string
+		if err := rows.Scan(&state, &source, &one.Documents, &one.Passages, &one.BytesOriginal, &one.LastIndexedAt); err != nil {
+			return s, classify(err)
+		}
+		s.Documents += one.Documents
+		s.Passages += one.Passages
+		s.BytesOriginal += one.BytesOriginal
+		s.ByState[state] += one.Documents
+		s.BySourceType[source] += one.Documents
+		if t := one.LastIndexedAt; t != nil && (s.LastIndexedAt == nil || t.After(*s.LastIndexedAt)) {
+			s.LastIndexedAt = t
+		}
+	}
+	return s, classify(rows.Err())
+}

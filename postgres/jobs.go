@@ -1,0 +1,219 @@
+package postgres
+
+import (
+	"cmp"
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/voiceassist/backend"
+)
+
+const jobColumns = `
+	j.id, j.document_id, j.kind, j.queue, j.state, j.stage, j.attempts, j.given_back, j.deliveries, j.progress,
+	j.processed, j.total, j.error_code, j.error_message, j.run_at, j.created_at, j.started_at, j.completed_at`
+
+func scanJob(row pgx.CollectableRow) (voiceassist.Job, error) {
+	var j voiceassist.Job
+	err := row.Scan(
+		&j.ID, &j.DocumentID, &j.Kind, &j.Queue, &j.State, &j.Stage, &j.Attempts, &j.GivenBack, &j.Deliveries, &j.Progress,
+		&j.Processed, &j.Total, &j.ErrorCode, &j.ErrorMessage, &j.RunAt, &j.CreatedAt, &j.StartedAt, &j.CompletedAt)
+	return j, err
+}
+
+// JobsChannel is the channel on which a transaction that adds a job tells the
+// relay so.
+const JobsChannel = "voiceassist_jobs"
+
+// addJob adds a job, or returns the unfinished one of the same kind that the
+// document has already.
+func addJob(ctx context.Context, tx pgx.Tx, documentID uuid.UUID, kind voiceassist.JobKind, queue voiceassist.Queue) (voiceassist.Job, error) {
+	rows, err := tx.Query(ctx, `
+		WITH added AS (
+			INSERT INTO jobs AS j (id, document_id, kind, queue)
+			VALUES ($1, $2, $3, $4)
+			ON CONFLICT (document_id, kind) WHERE state IN ('pending', 'running') DO NOTHING
+			RETURNING `+jobColumns+`
+		), told AS (
+			SELECT pg_notify('`+JobsChannel+`', '')
+		)
+		SELECT j.* FROM added j, told
+		UNION ALL
+		SELECT `+jobColumns+`
+		FROM jobs j
+		WHERE j.document_id = $2 AND j.kind = $3 AND j.state IN ('pending', 'running')
+		LIMIT 1`,
+		uuid.Must(uuid.NewV7()), documentID, kind, cmp.Or(queue, voiceassist.QueueDefault))
+	if err != nil {
+		return voiceassist.Job{}, err
+	}
+	return pgx.CollectExactlyOneRow(rows, scanJob)
+}
+
+// addJobs adds an index job to every document, or finds the one it has.
+func addJobs(ctx context.Context, tx pgx.Tx, documents []uuid.UUID) ([]voiceassist.Job, error) {
+	jobs := make([]uuid.UUID, len(documents))
+	for i := range jobs {
+		jobs[i] = uuid.Must(uuid.NewV7())
+	}
+	if _, err := tx.Exec(ctx, `
+		INSERT INTO jobs (id, document_id, kind, queue)
+		SELECT job, document, 'index', 'bulk'
+		FROM unnest($1::uuid[], $2::uuid[]) AS new (job, document)
+		ON CONFLICT (document_id, kind) WHERE state IN ('pending', 'running') DO NOTHING`, jobs, documents); err != nil {
+		return nil, err
+	}
+	if _, err := tx.Exec(ctx, `SELECT pg_notify('`+JobsChannel+`', '')`); err != nil {
+		return nil, err
+	}
+	rows, err := tx.Query(ctx, `
+		SELECT `+jobColumns+`
+		FROM jobs j
+		WHERE j.document_id = ANY($1) AND j.kind = 'index' AND j.state IN ('pending', 'running')
+		ORDER BY j.document_id`, documents)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, scanJob)
+}
+
+// cancelJobs ends the unfinished index jobs of a document. A worker that has
+// one under way learns of it at its next write.
+func cancelJobs(ctx context.Context, tx pgx.Tx, documentID uuid.UUID, why string) error {
+	_, err := tx.Exec(ctx, `
+		WITH ended AS (
+			UPDATE jobs
+			SET state = 'cancelled', lease_until = NULL, completed_at = now(), error_code = 'cancelled', error_message = $2
+			WHERE document_id = $1 AND kind = 'index' AND state IN ('pending', 'running')
+			RETURNING id, attempts, stage
+		)
+		INSERT INTO job_events (job_id, attempt, stage, result, detail)
+		SELECT id, attempts, stage, 'cancelled', $2 FROM ended`, documentID, why)
+	return err
+}
+
+// Job returns a job with its timeline, or NotFound.
+func (db *DB) Job(ctx context.Context, id uuid.UUID) (j voiceassist.Job, err error) {
+	err = db.tx(ctx, func(tx pgx.Tx) error {
+		j, err = job(ctx, tx, id)
+		return err
+	})
+	return j, err
+}
+
+func job(ctx context.Context, tx pgx.Tx, id uuid.UUID) (voiceassist.Job, error) {
+	rows, err := tx.Query(ctx, `SELECT `+jobColumns+` FROM jobs j WHERE j.id = $1`, id)
+	if err != nil {
+		return voiceassist.Job{}, err
+	}
+	j, err := pgx.CollectExactlyOneRow(rows, scanJob)
+	if err != nil {
+		return j, notFound(err, "job")
+	}
+	rows, err = tx.Query(ctx, `
+		SELECT attempt, stage, result, detail, took_us, at
+		FROM job_events
+		WHERE job_id = $1
+		ORDER BY id
+		LIMIT 500`, id)
+	if err != nil {
+		return j, err
+	}
+	j.Timeline, err = pgx.CollectRows(rows, scanEvent)
+	return j, err
+}
+
+func scanEvent(row pgx.CollectableRow) (voiceassist.JobEvent, error) {
+	var e voiceassist.JobEvent
+	var us int64
+	err := row.Scan(&e.Attempt, &e.Stage, &e.Result, &e.Detail, &us, &e.At)
+	e.Took = time.Duration(us) * time.Microsecond
+	return e, err
+}
+
+// Jobs returns the jobs that f selects, newest first, and how many there are
+// in all. Timelines are left out.
+func (db *DB) Jobs(ctx context.Context, f voiceassist.JobFilter) (jobs []voiceassist.Job, total int, err error) {
+	const where = ` ($1::uuid IS NULL OR j.document_id = $1) AND ($2 = '' OR j.state = $2) `
+	err = db.tx(ctx, func(tx pgx.Tx) error {
+		if err := tx.QueryRow(ctx, `SELECT count(*) FROM jobs j WHERE`+where, f.DocumentID, string(f.State)).Scan(&total); err != nil {
+			return err
+		}
+		rows, err := tx.Query(ctx, `
+			SELECT `+jobColumns+`
+			FROM jobs j
+			WHERE`+where+`
+			ORDER BY j.created_at DESC, j.id DESC
+			LIMIT $3 OFFSET $4`, f.DocumentID, string(f.State), f.Limit, f.Offset)
+		if err != nil {
+			return err
+		}
+		jobs, err = pgx.CollectRows(rows, scanJob)
+		return err
+	})
+	return jobs, total, err
+}
+
+// CancelJob ends an unfinished index job; its document is cancelled, or stays
+// indexed if an earlier generation is. Any other job is a Conflict.
+func (db *DB) CancelJob(ctx context.Context, id uuid.UUID) (j voiceassist.Job, err error) {
+	err = db.tx(ctx, func(tx pgx.Tx) error {
+		var document uuid.UUID
+		err := tx.QueryRow(ctx, `SELECT document_id FROM jobs WHERE id = $1 AND state IN ('pending', 'running') AND kind = 'index' FOR UPDATE`, id).Scan(&document)
+		if err != nil {
+			return conflictUnlessMissing(ctx, tx, id, err, "the job cannot be cancelled: it has ended, or is a deletion")
+		}
+		if err := cancelJobs(ctx, tx, document, "cancelled by an administrator"); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, `
+			UPDATE documents
+			SET state = CASE WHEN generation > 0 THEN 'indexed' ELSE 'cancelled' END,
+				stage = '', error_code = 'cancelled', error_message = 'Cancelled by an administrator.', updated_at = now()
+			WHERE id = $1 AND deleted_at IS NULL`, document); err != nil {
+			return err
+		}
+		j, err = job(ctx, tx, id)
+		return err
+	})
+	return j, err
+}
+
+// RetryJob starts a job anew for the document of one that failed or was
+// cancelled, and returns the new job. Any other job is a Conflict.
+func (db *DB) RetryJob(ctx context.Context, id uuid.UUID) (j voiceassist.Job, err error) {
+	err = db.tx(ctx, func(tx pgx.Tx) error {
+		var document uuid.UUID
+		err := tx.QueryRow(ctx, `
+			SELECT j.document_id
+			FROM jobs j
+			JOIN documents d ON d.id = j.document_id AND d.deleted_at IS NULL
+			WHERE j.id = $1 AND j.state IN ('failed', 'cancelled') AND j.kind = 'index'
+			FOR UPDATE`, id).Scan(&document)
+		if err != nil {
+			return conflictUnlessMissing(ctx, tx, id, err, "only a failed or cancelled job of an existing document can be retried")
+		}
+		if _, err := tx.Exec(ctx, `
+			UPDATE documents
+			SET state = 'uploaded', stage = '', progress = 0, error_code = '', error_message = '', updated_at = now()
+			WHERE id = $1 AND state IN ('failed', 'cancelled')`, document); err != nil {
+			return err
+		}
+		j, err = addJob(ctx, tx, document, voiceassist.JobIndex, voiceassist.QueueInteractive)
+		return err
+	})
+	return j, err
+}
+
+// conflictUnlessMissing says why a job was not selected for a change.
+func conflictUnlessMissing(ctx context.Context, tx pgx.Tx, id uuid.UUID, cause error, message string) error {
+	if err := notFound(cause, "job"); voiceassist.CodeOf(err) != voiceassist.NotFound {
+		return err
+	}
+	if _, err := job(ctx, tx, id); err != nil {
+		return err
+	}
+	return voiceassist.Errorf(voiceassist.Conflict, "%s", message)
+}
