@@ -1,0 +1,164 @@
+package redis
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/hibiken/asynq"
+	"github.com/hibiken/asynqmon"
+
+	"github.com/voiceassist/backend"
+)
+
+// Queue publishes deliveries through asynq. A lost delivery is made again by
+// the sweeper; a delivery made twice is recognised by its task id.
+type Queue struct {
+	opt       asynq.RedisConnOpt
+	client    *asynq.Client
+	inspector *asynq.Inspector
+}
+
+// OpenQueue returns the queue in the Redis of c.
+func (c *Client) OpenQueue() (*Queue, error) {
+	opt, err := asynq.ParseRedisURI(c.url)
+	if err != nil {
+		return nil, fmt.Errorf("parse REDIS_URL: %w", err)
+	}
+	return &Queue{opt: opt, client: asynq.NewClient(opt), inspector: asynq.NewInspector(opt)}, nil
+}
+
+// Close closes the queue's connections.
+func (q *Queue) Close() error { return errors.Join(q.client.Close(), q.inspector.Close()) }
+
+// taskTimeout is asynq's own limit of a handler. The ledger's lease is what
+// guards a job; this only has to be longer than any job.
+const taskTimeout = 24 * time.Hour
+
+// Publish puts a delivery into a queue. A delivery that asynq holds already is
+// not an error.
+func (q *Queue) Publish(ctx context.Context, kind voiceassist.JobKind, queue voiceassist.Queue, d voiceassist.Delivery) error {
+	payload, err := json.Marshal(d)
+	if err != nil {
+		return fmt.Errorf("publish %s: %w", d.TaskID(), err)
+	}
+	_, err = q.client.EnqueueContext(ctx, asynq.NewTask(string(kind), payload),
+		asynq.TaskID(d.TaskID()), asynq.Queue(string(queue)), asynq.MaxRetry(0), asynq.Timeout(taskTimeout))
+	if err != nil && !errors.Is(err, asynq.ErrTaskIDConflict) {
+		return &voiceassist.Error{Code: voiceassist.Unavailable, Message: "the queue does not take jobs", Err: err}
+	}
+	return nil
+}
+
+// Holds reports whether the queue still has the delivery waiting or running.
+// asynq gives no context to this call; it is bounded by the client's timeouts.
+func (q *Queue) Holds(queue voiceassist.Queue, d voiceassist.Delivery) (bool, error) {
+	info, err := q.inspector.GetTaskInfo(string(queue), d.TaskID())
+	switch {
+	case errors.Is(err, asynq.ErrTaskNotFound), errors.Is(err, asynq.ErrQueueNotFound):
+		return false, nil
+	case err != nil:
+		return false, fmt.Errorf("look up task %s: %w", d.TaskID(), err)
+	}
+	return info.State != asynq.TaskStateArchived && info.State != asynq.TaskStateCompleted, nil
+}
+
+// Sizes returns how many deliveries wait in each queue.
+func (q *Queue) Sizes() (map[voiceassist.Queue]int, error) {
+	sizes := make(map[voiceassist.Queue]int, len(voiceassist.Queues))
+	for _, each := range voiceassist.Queues {
+		info, err := q.inspector.GetQueueInfo(string(each.Name))
+		switch {
+		case errors.Is(err, asynq.ErrQueueNotFound):
+			sizes[each.Name] = 0
+		case err != nil:
+			return nil, fmt.Errorf("look up queue %s: %w", each.Name, err)
+		default:
+			sizes[each.Name] = info.Pending
+		}
+	}
+	return sizes, nil
+}
+
+// Monitor returns asynqmon, to be mounted under path.
+func (q *Queue) Monitor(path string) http.Handler {
+	return asynqmon.New(asynqmon.Options{RootPath: path, RedisConnOpt: q.opt})
+}
+
+// ConsumerOptions tune a Consumer; the zero value is good.
+type ConsumerOptions struct {
+	Concurrency int           // jobs at once; 0 is 4
+	Grace       time.Duration // how long jobs may go on after Stop before they are told to end; 0 is 8 s
+	Log         *slog.Logger
+}
+
+// Consume starts handing deliveries to handle, the more urgent queues first,
+// until stop is called. handle settles the delivery with the ledger whatever
+// happens; to asynq every delivery it was given is done. stop waits for the
+// handlers: after the grace their contexts end, and it waits for them still.
+func (q *Queue) Consume(handle func(context.Context, voiceassist.Delivery), o ConsumerOptions) (stop func(), err error) {
+	if o.Concurrency == 0 {
+		o.Concurrency = 4
+	}
+	if o.Grace == 0 {
+		o.Grace = 8 * time.Second
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	weights := make(map[string]int, len(voiceassist.Queues))
+	for _, each := range voiceassist.Queues {
+		weights[string(each.Name)] = each.Weight
+	}
+	server := asynq.NewServer(q.opt, asynq.Config{
+		Concurrency:       o.Concurrency,
+		Queues:            weights,
+		TaskCheckInterval: 200 * time.Millisecond,
+		ShutdownTimeout:   o.Grace,
+		Logger:            asynqLog{o.Log},
+		LogLevel:          asynq.WarnLevel,
+	})
+	running := newGroup()
+	err = server.Start(asynq.HandlerFunc(func(ctx context.Context, t *asynq.Task) error {
+		var d voiceassist.Delivery
+		if err := json.Unmarshal(t.Payload(), &d); err != nil {
+			return fmt.Errorf("read delivery: %w: %w", err, asynq.SkipRetry)
+		}
+		// After its grace asynq gives a task back and forgets the handler; we
+		// do not: stop ends the handler's context and waits for it.
+		ctx, done, ok := running.enter(ctx)
+		if !ok {
+			return errors.New("the worker is stopping")
+		}
+		defer done()
+		handle(ctx, d)
+		return nil
+	}))
+	if err != nil {
+		return nil, fmt.Errorf("start the queue's consumer: %w", err)
+	}
+	return func() {
+		server.Stop() // take no more
+		running.drain(o.Grace)
+		server.Shutdown()
+	}, nil
+}
+
+// asynqLog passes asynq's own messages on.
+type asynqLog struct{ log *slog.Logger }
+
+func (l asynqLog) Debug(args ...any) {
+	l.log.Debug("asynq", slog.String("message", fmt.Sprint(args...)))
+}
+func (l asynqLog) Info(args ...any) { l.log.Info("asynq", slog.String("message", fmt.Sprint(args...))) }
+func (l asynqLog) Warn(args ...any) { l.log.Warn("asynq", slog.String("message", fmt.Sprint(args...))) }
+func (l asynqLog) Error(args ...any) {
+	l.log.Error("asynq", slog.String("message", fmt.Sprint(args...)))
+}
+func (l asynqLog) Fatal(args ...any) {
+	l.log.Error("asynq", slog.String("message", fmt.Sprint(args...)))
+}

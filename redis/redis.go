@@ -1,0 +1,60 @@
+// Package redis is everything that runs over the Redis protocol: the asynq
+// queue that wakes workers, and the rate limits that all API processes share.
+// Nothing here is the truth about anything; Redis may be flushed at any moment.
+package redis
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/voiceassist/backend"
+)
+
+// Client is a connection pool to one Redis.
+type Client struct {
+	rdb *redis.Client
+	url string
+}
+
+// Open connects to the Redis at url (redis:// or rediss://) and checks that it
+// answers.
+func Open(ctx context.Context, url string) (*Client, error) {
+	o, err := redis.ParseURL(url)
+	if err != nil {
+		return nil, fmt.Errorf("parse REDIS_URL: %w", err)
+	}
+	c := &Client{rdb: redis.NewClient(o), url: url}
+	if err := c.Ping(ctx); err != nil {
+		_ = c.rdb.Close()
+		return nil, err
+	}
+	return c, nil
+}
+
+// Close closes the pool.
+func (c *Client) Close() error { return c.rdb.Close() }
+
+// Redis returns the underlying client, for what is built on go-redis itself.
+func (c *Client) Redis() *redis.Client { return c.rdb }
+
+// Ping makes one round trip.
+func (c *Client) Ping(ctx context.Context) error {
+	if err := c.rdb.Ping(ctx).Err(); err != nil {
+		return &voiceassist.Error{Code: voiceassist.Unavailable, Message: "Redis does not answer", Err: err}
+	}
+	return nil
+}
+
+// ServerVersion returns the server's version, or "" if it does not tell.
+func (c *Client) ServerVersion(ctx context.Context) (string, error) {
+	info, err := c.rdb.Info(ctx, "server").Result()
+	if err != nil {
+		return "", err
+	}
+	_, after, _ := strings.Cut(info, "redis_version:")
+	version, _, _ := strings.Cut(after, "\r\n")
+	return version, nil
+}
