@@ -1,0 +1,264 @@
+package pipeline
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path"
+	"strings"
+	"unicode"
+
+	"gocloud.dev/blob"
+	"gocloud.dev/gcerrors"
+
+	"github.com/voiceassist/backend"
+	"github.com/voiceassist/backend/postgres"
+)
+
+// Batches bound what a worker holds of a document at once.
+const (
+	pageBatch      = 32      // pages
+	pageBatchBytes = 1 << 20 // or so much text
+	passageBatch   = 128     // passages
+)
+
+// Shares of the stages in a job's progress, in percent.
+const (
+	extractedPercent = 40
+	chunkedPercent   = 50
+	embeddedPercent  = 75
+	publishedPercent = 99
+)
+
+// index makes a new generation of a document and lets it take over.
+func (w *Worker) index(ctx context.Context, a *attempt) error {
+	var x postgres.Extraction
+	var p postgres.Publication
+	if err := w.inStage(ctx, a, voiceassist.StageExtract, func() (err error) {
+		x, err = w.extract(ctx, a)
+		return err
+	}); err != nil {
+		return err
+	}
+	if err := w.inStage(ctx, a, voiceassist.StageChunk, func() (err error) {
+		p, err = w.chunk(ctx, a, x)
+		return err
+	}); err != nil {
+		return err
+	}
+	if w.Embedder != nil {
+		if err := w.inStage(ctx, a, voiceassist.StageEmbed, func() error { return w.embed(ctx, a, p) }); err != nil {
+			return err
+		}
+	}
+	return w.inStage(ctx, a, voiceassist.StagePublish, func() error { return w.publish(ctx, a, p) })
+}
+
+// extract stores the pages of the document's original, unless they are stored
+// from an earlier attempt or another document with the same bytes.
+func (w *Worker) extract(ctx context.Context, a *attempt) (postgres.Extraction, error) {
+	engines, err := w.Reader.Engines(ctx)
+	if err != nil {
+		return postgres.Extraction{}, fmt.Errorf("ask for the engines: %w", err)
+	}
+	engine := engines[a.document.MediaType]
+	if engine == "" {
+		return postgres.Extraction{}, voiceassist.Fail(voiceassist.ReasonUnsupported, "No engine reads %s.", a.document.MediaType)
+	}
+	x, complete, err := w.Ledger.Extraction(ctx, a.document.SHA256, engine)
+	if err != nil || complete {
+		return x, err
+	}
+	file, remove, err := w.fetch(ctx, a.document)
+	if err != nil {
+		return x, err
+	}
+	defer remove()
+	return w.read(ctx, a, x, file)
+}
+
+// fetch copies a document's original to a file of our own.
+func (w *Worker) fetch(ctx context.Context, d voiceassist.Document) (name string, remove func(), err error) {
+	r, err := w.Blobs.NewReader(ctx, d.BlobKey, nil)
+	if gcerrors.Code(err) == gcerrors.NotFound {
+		return "", nil, voiceassist.Fail(voiceassist.ReasonMissing, "The original is missing from the file store. Upload the file again.")
+	}
+	if err != nil {
+		return "", nil, blobError(err)
+	}
+	defer func() { _ = r.Close() }()
+	f, err := os.CreateTemp(w.TempDir, "original-*")
+	if err != nil {
+		return "", nil, fmt.Errorf("fetch original: %w", err)
+	}
+	remove = func() { _ = os.Remove(f.Name()) }
+	if err := copyTo(f, r); err != nil {
+		remove()
+		return "", nil, fmt.Errorf("fetch original: %w", err)
+	}
+	return f.Name(), remove, nil
+}
+
+func copyTo(f *os.File, r *blob.Reader) error {
+	if _, err := io.Copy(f, r); err != nil {
+		_ = f.Close()
+		return err
+	}
+	return f.Close()
+}
+
+// read has a child read the file and stores the pages as they come.
+func (w *Worker) read(ctx context.Context, a *attempt, x postgres.Extraction, file string) (postgres.Extraction, error) {
+	var batch []voiceassist.Page
+	size, pages, hasText := 0, 0, false
+	info, _, err := w.Reader.Extract(ctx, a.document.MediaType, file, func(p voiceassist.Page) error {
+		batch = append(batch, p)
+		size += len(p.Text)
+		pages++
+		hasText = hasText || strings.ContainsFunc(p.Text, isWordRune)
+		if len(batch) < pageBatch && size < pageBatchBytes {
+			return nil
+		}
+		if err := w.Ledger.AddPages(ctx, a.Attempt, x, batch); err != nil {
+			return err
+		}
+		batch, size = batch[:0], 0
+		return w.progress(ctx, a, postgres.Progress{Stage: voiceassist.StageExtract, Processed: pages, Percent: extractedPercent / 2})
+	})
+	if err != nil {
+		return x, fmt.Errorf("extract text: %w", err)
+	}
+	if !hasText {
+		return x, voiceassist.Fail(voiceassist.ReasonNoText,
+			"This file holds no text, only pictures or empty pages. If it is a scan, run text recognition (OCR) over it and upload the result.")
+	}
+	x.Info = voiceassist.FileInfo{Title: cleanText(info.Title, maxMeta), Author: cleanText(info.Author, maxMeta), Pages: pages}
+	w.Metrics.pagesRead(pages)
+	return x, w.Ledger.FinishExtraction(ctx, a.Attempt, x, batch)
+}
+
+func isWordRune(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }
+
+// chunk opens a generation and stores the passages of all pages in it.
+func (w *Worker) chunk(ctx context.Context, a *attempt, x postgres.Extraction) (postgres.Publication, error) {
+	recipe := postgres.Recipe{Engine: x.Engine, Chunker: ChunkerName}
+	if w.Embedder != nil {
+		recipe.Profile = w.Embedder.Profile()
+	}
+	p := postgres.Publication{Info: x.Info}
+	p.Info.Title = cmp.Or(a.document.Title, x.Info.Title, nameWithoutExtension(a.document.Filename))
+	number, err := w.Ledger.BeginGeneration(ctx, a.Attempt, recipe)
+	if err != nil {
+		return p, err
+	}
+	p.Generation = number
+	chunker := NewChunker(a.DocumentID, number)
+	for first := 1; first <= x.Info.Pages; first += pageBatch {
+		pages, err := w.Ledger.Pages(ctx, x.SHA256, x.Engine, first, pageBatch)
+		if err != nil {
+			return p, err
+		}
+		var passages []voiceassist.Passage
+		for _, page := range pages {
+			passages = append(passages, chunker.Chunk(page)...)
+		}
+		if err := w.Ledger.AddPassages(ctx, a.Attempt, passages); err != nil {
+			return p, err
+		}
+		for _, passage := range passages {
+			p.Passages++
+			p.Tokens += passage.Tokens
+		}
+		if err := w.progress(ctx, a, postgres.Progress{
+			Stage: voiceassist.StageChunk, Processed: min(first+pageBatch-1, x.Info.Pages), Total: x.Info.Pages, Percent: chunkedPercent,
+		}); err != nil {
+			return p, err
+		}
+	}
+	w.Metrics.passagesCut(p.Passages)
+	return p, nil
+}
+
+func nameWithoutExtension(name string) string {
+	return cmp.Or(strings.TrimSuffix(name, path.Ext(name)), name)
+}
+
+// publish puts the generation's points into the index, unseen, and makes it
+// the active one, first in the ledger and then in the index.
+func (w *Worker) publish(ctx context.Context, a *attempt, p postgres.Publication) error {
+	if err := w.eachBatch(ctx, a, p, func(passages []voiceassist.Passage, done int) error {
+		points, err := w.points(ctx, a.document, p, passages)
+		if err != nil {
+			return err
+		}
+		if err := w.Index.Upsert(ctx, points, false); err != nil {
+			return fmt.Errorf("publish passages: %w", err)
+		}
+		return w.progress(ctx, a, postgres.Progress{
+			Stage: voiceassist.StagePublish, Processed: done, Total: p.Passages,
+			Percent: embeddedPercent + (publishedPercent-embeddedPercent)*done/p.Passages,
+		})
+	}); err != nil {
+		return err
+	}
+	if err := w.Ledger.Publish(ctx, a.Attempt, p); err != nil {
+		return err
+	}
+	if err := w.Index.Activate(ctx, a.DocumentID, p.Generation); err != nil {
+		return fmt.Errorf("activate generation: %w", err)
+	}
+	return nil
+}
+
+// eachBatch calls f with the generation's passages in order; done counts those
+// up to the end of the batch.
+func (w *Worker) eachBatch(ctx context.Context, a *attempt, p postgres.Publication, f func(passages []voiceassist.Passage, done int) error) error {
+	for first := 0; first < p.Passages; first += passageBatch {
+		passages, err := w.Ledger.GenerationPassages(ctx, a.DocumentID, p.Generation, first, passageBatch)
+		if err != nil {
+			return err
+		}
+		if err := f(passages, first+len(passages)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *Worker) points(ctx context.Context, d voiceassist.Document, p postgres.Publication, passages []voiceassist.Passage) ([]voiceassist.Point, error) {
+	dense, err := w.vectors(ctx, p.Info.Title, passages)
+	if err != nil {
+		return nil, err
+	}
+	points := make([]voiceassist.Point, len(passages))
+	for i, passage := range passages {
+		points[i] = voiceassist.Point{
+			ID: passage.ID, DocumentID: d.ID, Generation: passage.Generation,
+			SourceType: d.SourceType, Specialty: d.Specialty, Category: d.Category,
+			Text: searchText(p.Info.Title, passage), Dense: dense[i],
+		}
+	}
+	return points, nil
+}
+
+// searchText is what a passage is found by: the title of its document, its
+// section where the passage does not begin with it, and its text.
+func searchText(title string, p voiceassist.Passage) string {
+	section := p.Section
+	if strings.HasPrefix(p.Text, section) {
+		section = ""
+	}
+	return strings.Join(nonEmpty(title, section, p.Text), "\n")
+}
+
+func nonEmpty(parts ...string) []string {
+	kept := parts[:0]
+	for _, p := range parts {
+		if p != "" {
+			kept = append(kept, p)
+		}
+	}
+	return kept
+}

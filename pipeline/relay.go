@@ -1,0 +1,105 @@
+package pipeline
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/voiceassist/backend"
+	"github.com/voiceassist/backend/postgres"
+)
+
+// Queue is what the relay and the sweeper need of the queue.
+type Queue interface {
+	// Publish hands a delivery over; one that the queue holds already is fine.
+	Publish(ctx context.Context, kind voiceassist.JobKind, queue voiceassist.Queue, d voiceassist.Delivery) error
+	// Holds reports whether a delivery still waits or runs.
+	Holds(queue voiceassist.Queue, d voiceassist.Delivery) (bool, error)
+}
+
+// Relay publishes the jobs that the ledger owes the queue. Any number may run.
+type Relay struct {
+	Ledger *postgres.DB
+	Queue  Queue
+	Window int // how many published jobs may wait in each queue; 0 is 256
+	Log    *slog.Logger
+}
+
+// The relay looks when a transaction tells it to, and at these intervals: while
+// a full window holds jobs back, and otherwise for those that were paced or
+// whose notification was lost.
+const (
+	relayBusy  = 50 * time.Millisecond
+	relayIdle  = time.Second
+	relayRetry = 5 * time.Second
+)
+
+// Run relays until ctx ends.
+func (r *Relay) Run(ctx context.Context) {
+	wake := make(chan struct{}, 1)
+	listening := make(chan struct{})
+	go func() {
+		defer close(listening)
+		r.listen(ctx, wake)
+	}()
+	defer func() { <-listening }()
+	for {
+		pause := r.runOnce(ctx)
+		timer := time.NewTimer(pause)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		case <-wake:
+			timer.Stop()
+		case <-timer.C:
+		}
+	}
+}
+
+// runOnce publishes what is due and returns how long to wait for more.
+func (r *Relay) runOnce(ctx context.Context) time.Duration {
+	window := r.Window
+	if window == 0 {
+		window = 256
+	}
+	_, held, err := r.Ledger.PublishDue(ctx, window, func(ctx context.Context, o postgres.Owed) error {
+		return r.Queue.Publish(ctx, o.Kind, o.Queue, o.Delivery)
+	})
+	switch {
+	case ctx.Err() != nil:
+		return relayIdle
+	case err != nil:
+		r.Log.WarnContext(ctx, "relay", slog.Any("error", err))
+		return relayRetry
+	case held:
+		return relayBusy
+	}
+	return relayIdle
+}
+
+// listen keeps a connection on which the ledger tells of new jobs.
+func (r *Relay) listen(ctx context.Context, wake chan<- struct{}) {
+	for ctx.Err() == nil {
+		err := r.Ledger.Listen(ctx, func() {
+			select {
+			case wake <- struct{}{}:
+			default:
+			}
+		})
+		if ctx.Err() == nil {
+			r.Log.WarnContext(ctx, "relay listens again", slog.Any("error", err))
+			sleep(ctx, relayRetry)
+		}
+	}
+}
+
+// sleep waits for d or for the end of ctx.
+func sleep(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}

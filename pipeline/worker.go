@@ -1,0 +1,287 @@
+package pipeline
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	"gocloud.dev/blob"
+
+	"github.com/voiceassist/backend"
+	"github.com/voiceassist/backend/extract"
+	"github.com/voiceassist/backend/postgres"
+)
+
+// Index is what the worker needs of the search index.
+type Index interface {
+	// Upsert stores points under their ids; active says whether searches see them.
+	Upsert(ctx context.Context, points []voiceassist.Point, active bool) error
+	// Activate lets searches see a generation's points and removes the
+	// document's other generations.
+	Activate(ctx context.Context, documentID uuid.UUID, generation int) error
+	// Delete removes every point of a document.
+	Delete(ctx context.Context, documentID uuid.UUID) error
+	// CountDocument returns how many points a generation has.
+	CountDocument(ctx context.Context, documentID uuid.UUID, generation int) (int, error)
+}
+
+// Reader reads the text of files; it is *extract.Pool.
+type Reader interface {
+	Extract(ctx context.Context, mediaType, path string, emit func(voiceassist.Page) error) (info voiceassist.FileInfo, engine string, err error)
+	Engines(ctx context.Context) (map[string]string, error)
+}
+
+// Worker settles deliveries: it does the job and tells the ledger how it ended.
+type Worker struct {
+	Ledger   *postgres.DB
+	Index    Index
+	Reader   Reader
+	Blobs    *blob.Bucket
+	Embedder voiceassist.Embedder // nil: lexical search only
+	TempDir  string               // where originals lie while they are read; "" is the system's
+	Lease    time.Duration        // how long a silent worker keeps a job; 0 is 30 s
+	Metrics  *Metrics             // nil measures nothing
+	Log      *slog.Logger
+}
+
+// attempt is one run of a job.
+type attempt struct {
+	postgres.Attempt
+	job      voiceassist.Job
+	document voiceassist.Document
+	lease    time.Duration
+	timeline []voiceassist.JobEvent
+	stage    voiceassist.Stage
+	told     time.Time // when progress was last written
+}
+
+const defaultLease = 30 * time.Second
+
+// Handle works on a delivery until the ledger holds the outcome. If the ledger
+// cannot be reached the lease lapses, and the sweeper has the job done again.
+// When ctx ends the job is given back and waits for another worker.
+func (w *Worker) Handle(ctx context.Context, d voiceassist.Delivery) {
+	lease := cmp.Or(w.Lease, defaultLease)
+	j, doc, started, err := w.Ledger.StartAttempt(ctx, d, lease)
+	if err != nil {
+		w.Log.WarnContext(ctx, "job not started", slog.String("job_id", d.JobID.String()), slog.Any("error", err))
+		return
+	}
+	if !started {
+		return
+	}
+	a := &attempt{Attempt: postgres.AttemptOf(j), job: j, document: doc, lease: lease}
+	begun := time.Now()
+	err = w.run(ctx, a)
+	result := w.settle(ctx, a, err)
+	w.Metrics.jobDone(j.Kind, result, time.Since(begun))
+	w.logJob(ctx, a, result, time.Since(begun), err)
+}
+
+func (w *Worker) logJob(ctx context.Context, a *attempt, result string, took time.Duration, err error) {
+	attrs := []slog.Attr{
+		slog.String("kind", string(a.job.Kind)), slog.String("job_id", a.JobID.String()),
+		slog.String("document_id", a.DocumentID.String()), slog.Int("attempt", a.Number),
+		slog.String("result", result), slog.Duration("took", took),
+	}
+	level := slog.LevelInfo
+	if err != nil {
+		attrs = append(attrs, slog.String("stage", string(a.stage)), slog.Any("error", err))
+		level = slog.LevelWarn
+	}
+	w.Log.LogAttrs(ctx, level, "job", attrs...)
+}
+
+// run does the job under a lease that is renewed until it ends. Its context
+// ends, with ErrFenced as the cause, when the job is no longer this worker's.
+func (w *Worker) run(ctx context.Context, a *attempt) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var renewing sync.WaitGroup
+	renewing.Go(func() { w.renew(ctx, a, cancel) })
+	err := w.work(ctx, a)
+	fenced := errors.Is(context.Cause(ctx), voiceassist.ErrFenced)
+	cancel(nil)
+	renewing.Wait()
+	if err != nil && fenced {
+		return voiceassist.ErrFenced
+	}
+	return err
+}
+
+func (w *Worker) renew(ctx context.Context, a *attempt, cancel context.CancelCauseFunc) {
+	for {
+		sleep(ctx, a.lease/3)
+		if ctx.Err() != nil {
+			return
+		}
+		err := w.Ledger.Renew(ctx, a.Attempt, a.lease)
+		if errors.Is(err, voiceassist.ErrFenced) {
+			cancel(err)
+			return
+		}
+		if err != nil && ctx.Err() == nil {
+			w.Log.WarnContext(ctx, "lease not renewed", slog.String("job_id", a.JobID.String()), slog.Any("error", err))
+		}
+	}
+}
+
+func (w *Worker) work(ctx context.Context, a *attempt) error {
+	switch a.job.Kind {
+	case voiceassist.JobIndex:
+		return w.index(ctx, a)
+	case voiceassist.JobDelete:
+		return w.remove(ctx, a)
+	}
+	return voiceassist.Fail(voiceassist.ReasonInternal, "This version of the program does not know the job %q.", a.job.Kind)
+}
+
+// inStage runs one stage and notes it in the timeline.
+func (w *Worker) inStage(ctx context.Context, a *attempt, stage voiceassist.Stage, f func() error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	a.stage = stage
+	begun := time.Now()
+	err := f()
+	took := time.Since(begun)
+	w.Metrics.stageDone(stage, took)
+	if err == nil {
+		a.note("done", "", took)
+	}
+	return err
+}
+
+func (a *attempt) note(result, detail string, took time.Duration) {
+	a.timeline = append(a.timeline, voiceassist.JobEvent{
+		Attempt: a.Number, Stage: a.stage, Result: result, Detail: detail, Took: took,
+	})
+}
+
+// progressEvery is how often, at most, progress is written.
+const progressEvery = 500 * time.Millisecond
+
+// progress tells the ledger how far the attempt has come, unless it did a
+// moment ago, and learns whether the attempt is still the current one. A short
+// job never writes any.
+func (w *Worker) progress(ctx context.Context, a *attempt, p postgres.Progress) error {
+	if a.told.IsZero() {
+		a.told = time.Now()
+	}
+	if time.Since(a.told) < progressEvery {
+		return nil
+	}
+	a.told = time.Now()
+	return w.Ledger.SetProgress(ctx, a.Attempt, p)
+}
+
+// Retries wait twice as long each time, with jitter, up to maxBackOff. What is
+// down is asked again after pacedFor.
+const (
+	firstBackOff = 2 * time.Second
+	maxBackOff   = 5 * time.Minute
+	pacedFor     = 10 * time.Second
+)
+
+// settle tells the ledger how an attempt ended and returns the result's name.
+func (w *Worker) settle(ctx context.Context, a *attempt, err error) string {
+	stopping := ctx.Err() != nil
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanUpTimeout)
+	defer cancel()
+	result, err := w.tell(ctx, a, err, stopping)
+	if errors.Is(err, voiceassist.ErrFenced) {
+		w.takeBack(ctx, a)
+		return "fenced"
+	}
+	if err != nil {
+		w.Log.WarnContext(ctx, "outcome not recorded", slog.String("job_id", a.JobID.String()), slog.Any("error", err))
+	}
+	return result
+}
+
+func (w *Worker) tell(ctx context.Context, a *attempt, err error, stopping bool) (string, error) {
+	if err == nil {
+		return "done", w.Ledger.Complete(ctx, a.Attempt, a.timeline)
+	}
+	if errors.Is(err, voiceassist.ErrFenced) {
+		return "fenced", err
+	}
+	if f, ok := errors.AsType[*voiceassist.Failure](err); ok {
+		a.note("failed", f.Message, 0)
+		return "failed", w.Ledger.Fail(ctx, a.Attempt, f, a.timeline)
+	}
+	if p, ok := errors.AsType[*voiceassist.Paced](err); ok {
+		a.note("paced", "the service asks to wait", 0)
+		return "paced", w.Ledger.Return(ctx, a.Attempt, p.After, true, a.timeline)
+	}
+	if stopping {
+		a.note("interrupted", "the worker is stopping", 0)
+		return "interrupted", w.Ledger.Return(ctx, a.Attempt, 0, true, a.timeline)
+	}
+	if voiceassist.CodeOf(err) == voiceassist.Unavailable {
+		a.note("paced", publicDetail(err), 0)
+		return "paced", w.Ledger.Return(ctx, a.Attempt, jitter(pacedFor), true, a.timeline)
+	}
+	return w.retry(ctx, a, err)
+}
+
+// crashLimit is how many attempts may end with the reader's crash.
+const crashLimit = 2
+
+func (w *Worker) retry(ctx context.Context, a *attempt, err error) (string, error) {
+	tries := a.Number - a.job.GivenBack
+	crash, crashed := errors.AsType[*extract.Crash](err)
+	switch {
+	case crashed && tries >= crashLimit:
+		f := voiceassist.Fail(voiceassist.ReasonCrashed,
+			"Reading this file ended the reader %d times, last after page %d. The file is probably damaged: re-save or print it to a new PDF and upload that.", crashLimit, crash.Page)
+		a.note("failed", f.Message, 0)
+		return "failed", w.Ledger.Fail(ctx, a.Attempt, f, a.timeline)
+	case tries >= voiceassist.MaxAttempts:
+		f := voiceassist.Fail(voiceassist.ReasonInternal,
+			"Processing failed %d times in the stage %q. Retry the job; if it fails again the worker's log has the cause under this job's id.", tries, a.stage)
+		a.note("failed", f.Message, 0)
+		return "failed", w.Ledger.Fail(ctx, a.Attempt, f, a.timeline)
+	}
+	detail := "an unexpected error"
+	if crashed {
+		detail = "the reader crashed"
+	}
+	a.note("retry", detail, 0)
+	return "retry", w.Ledger.Return(ctx, a.Attempt, backOff(tries), false, a.timeline)
+}
+
+// publicDetail is the part of an error that is meant for people.
+func publicDetail(err error) string {
+	if e, ok := errors.AsType[*voiceassist.Error](err); ok {
+		return e.Message
+	}
+	return "something needed is not available"
+}
+
+func backOff(tries int) time.Duration {
+	d := firstBackOff << min(max(tries-1, 0), 10)
+	return jitter(min(d, maxBackOff))
+}
+
+// jitter returns d, give or take a fifth.
+func jitter(d time.Duration) time.Duration {
+	return d*4/5 + rand.N(d*2/5+1)
+}
+
+// takeBack removes from the index what an attempt wrote there for a document
+// that was deleted meanwhile: the index cannot be fenced.
+func (w *Worker) takeBack(ctx context.Context, a *attempt) {
+	_, err := w.Ledger.Document(ctx, a.DocumentID)
+	if voiceassist.CodeOf(err) != voiceassist.NotFound {
+		return
+	}
+	if err := w.Index.Delete(ctx, a.DocumentID); err != nil {
+		w.Log.WarnContext(ctx, "points of a deleted document not removed; the delete job will", slog.Any("error", err))
+	}
+}
