@@ -39,3 +39,10 @@ type Registration struct {
 	LastName  string
 	Specialty string
 }
+
+// Grant is a refresh token as the ledger keeps it.
+type Grant struct {
+	SessionID uuid.UUID
+	Digest    [32]byte // SHA-256 of the token
+	TTL       time.Duration
+}

@@ -10,13 +10,12 @@ import (
 	"github.com/voiceassist/backend/prose"
 )
 
-// Passages are cut to about targetWords words. A passage is closed early at
-// the end of a paragraph once it has earlyWords, and a rest of fewer than
-// minWords joins the passage before it.
+// Passages have up to about targetWords words, those of one page as even in
+// size as its sentences allow: 200 words ranked best of 150 to 500 on MedQuAD
+// (docs/decisions.md). A rest of fewer than minWords joins the passage before.
 const (
-	targetWords = 300
-	earlyWords  = 200
-	minWords    = 60
+	targetWords = 200
+	minWords    = 40
 )
 
 // ChunkerName names the way passages are cut; it changes whenever the same
@@ -83,6 +82,7 @@ func (c *Chunker) cut(text string) []piece {
 		}
 		open = piece{}
 	}
+	size := evenSize(countWords(text))
 	for _, paragraph := range prose.Paragraphs(text) {
 		if heading := paragraph.In(text); prose.IsHeading(heading) {
 			if open.words >= minWords {
@@ -93,17 +93,21 @@ func (c *Chunker) cut(text string) []piece {
 		for _, sentence := range prose.Sentences(paragraph.In(text)) {
 			s := prose.Span{Start: paragraph.Start + sentence.Start, End: paragraph.Start + sentence.End}
 			words := countWords(s.In(text))
-			if open.words > 0 && open.words+words > targetWords {
+			if open.words > 0 && open.words+words/2 > size {
 				flush()
 			}
 			open = extend(open, s, words, c.section)
 		}
-		if open.words >= earlyWords {
-			flush()
-		}
 	}
 	flush()
 	return joinShort(pieces)
+}
+
+// evenSize returns the size, in words, of the parts that so many words are best
+// cut into.
+func evenSize(words int) int {
+	parts := (words + targetWords - 1) / targetWords
+	return (words + parts - 1) / max(parts, 1)
 }
 
 // countWords counts runs without white space, and each sign of a script that

@@ -84,7 +84,7 @@ func (w *Worker) vectors(ctx context.Context, title string, passages []voiceassi
 
 func digestTexts(title string, passages []voiceassist.Passage) (texts []string, digests [][]byte) {
 	for _, p := range passages {
-		text := searchText(title, p)
+		text := headedText(title, p)
 		digest := sha256.Sum256([]byte(text))
 		texts, digests = append(texts, text), append(digests, digest[:])
 	}

@@ -243,9 +243,19 @@ func (w *Worker) points(ctx context.Context, d voiceassist.Document, p postgres.
 	return points, nil
 }
 
-// searchText is what a passage is found by: the title of its document, its
-// section where the passage does not begin with it, and its text.
+// titleWeight is how often a document's title counts in what a passage is
+// found by its words: three times ranked best on MedQuAD (docs/decisions.md).
+const titleWeight = 3
+
+// searchText is what a passage is found by its words: the title of its
+// document, its section, and its text.
 func searchText(title string, p voiceassist.Passage) string {
+	return strings.Repeat(title+"\n", titleWeight) + headedText("", p)
+}
+
+// headedText is a passage under the headings that it stands under, those that
+// it does not itself begin with. It is what a passage is found by its meaning.
+func headedText(title string, p voiceassist.Passage) string {
 	section := p.Section
 	if strings.HasPrefix(p.Text, section) {
 		section = ""

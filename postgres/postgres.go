@@ -111,6 +111,28 @@ func (db *DB) Migrate(ctx context.Context) error {
 	return nil
 }
 
+// MissingMigrations returns the names of the migrations that the database does
+// not have yet, in order.
+func (db *DB) MissingMigrations(ctx context.Context) ([]string, error) {
+	names, err := fs.Glob(migrations.FS, "*.sql")
+	if err != nil {
+		return nil, err
+	}
+	var begun bool
+	if err := db.pool.QueryRow(ctx, `SELECT to_regclass('schema_migrations') IS NOT NULL`).Scan(&begun); err != nil || !begun {
+		return names, classify(err)
+	}
+	rows, err := db.pool.Query(ctx, `
+		SELECT name
+		FROM unnest($1::text[]) WITH ORDINALITY AS known (name, n)
+		WHERE name NOT IN (SELECT m.name FROM schema_migrations m)
+		ORDER BY n`, names)
+	if err != nil {
+		return nil, classify(err)
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[string])
+}
+
 func unlock(ctx context.Context, conn *pgx.Conn) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
@@ -140,6 +162,7 @@ func (db *DB) tx(ctx context.Context, f func(pgx.Tx) error) error {
 
 // SQLSTATE codes we tell apart (PostgreSQL documentation, appendix A).
 const (
+	invalidText      = "22021" // NUL, or not UTF-8
 	uniqueViolation  = "23505"
 	readOnlyTx       = "25006"
 	diskFull         = "53100"
@@ -160,6 +183,8 @@ func classify(err error) error {
 	}
 	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
 		switch pg.Code {
+		case invalidText:
+			return &voiceassist.Error{Code: voiceassist.Invalid, Message: "the text contains characters that cannot be stored", Err: err}
 		case readOnlyTx, diskFull, tooManyConns, adminShutdown, crashShutdown, cannotConnectNow:
 			return &voiceassist.Error{Code: voiceassist.Unavailable, Message: "the database cannot take this now", Err: err}
 		}

@@ -1,0 +1,299 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/term"
+
+	"github.com/voiceassist/backend/accounts"
+	"github.com/voiceassist/backend/postgres"
+)
+
+// command is one of the operator's.
+type command struct {
+	name  string
+	args  string // as usage shows them
+	about string
+	run   func(ctx context.Context, c call) error
+}
+
+// call is what a command is called with.
+type call struct {
+	cfg  Config
+	args []string
+	out  io.Writer
+	log  *slog.Logger
+}
+
+var commands = []command{
+	{"up", "", "run everything in one process, on embedded engines", func(ctx context.Context, c call) error { return Up(ctx, c.cfg, c.out, c.log) }},
+	{"migrate", "", "bring the database at DATABASE_URL up to date", migrate},
+	{"admin", "create [-email ADDRESS]", "make an administrator, or give one a new password", admin},
+	{"import", "FILE|DIR...", "upload files and wait until they are indexed", importFiles},
+	{"search", "QUERY", "find passages", search},
+	{"ask", "QUESTION", "ask the library", ask},
+	{"eval", "DIR", "measure retrieval on a set in BEIR form, on a system of its own", eval},
+}
+
+// errUsage is a command line that makes no sense.
+var errUsage = errors.New("usage")
+
+// Main runs the operator's command and returns its exit status.
+func Main(args []string) int {
+	if code, ok := Child(); ok {
+		return code
+	}
+	if len(args) == 0 || args[0] == "help" || args[0] == "-h" || args[0] == "--help" {
+		usage(os.Stdout)
+		return exitOK
+	}
+	for _, c := range commands {
+		if c.name == args[0] {
+			return c.main(args[1:])
+		}
+	}
+	fmt.Fprintf(os.Stderr, "voiceassist: no command %q\n\n", args[0])
+	usage(os.Stderr)
+	return exitUsage
+}
+
+func usage(out io.Writer) {
+	fmt.Fprintln(out, "voiceassist COMMAND, configured by environment variables (README.md, Configuration)")
+	fmt.Fprintln(out)
+	for _, c := range commands {
+		fmt.Fprintf(out, "  %-32s %s\n", strings.TrimSpace(c.name+" "+c.args), c.about)
+	}
+}
+
+func (c command) main(args []string) int {
+	cfg, err := ReadConfig(os.Environ())
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return exitUsage
+	}
+	usageError := false
+	status := untilSignal(cfg.logger(os.Stderr), func(ctx context.Context, log *slog.Logger) error {
+		err := c.run(ctx, call{cfg: cfg, args: args, out: os.Stdout, log: log})
+		if errors.Is(err, errUsage) || errors.Is(err, flag.ErrHelp) {
+			usageError = true
+			fmt.Fprintf(os.Stderr, "voiceassist %s %s\n    %s\n", c.name, c.args, c.about)
+			return nil
+		}
+		return err
+	})
+	if usageError {
+		return exitUsage
+	}
+	return status
+}
+
+func migrate(ctx context.Context, c call) error {
+	if err := c.cfg.required("DATABASE_URL"); err != nil {
+		return err
+	}
+	return withLedger(ctx, c.cfg, func(db *postgres.DB) error {
+		missing, err := db.MissingMigrations(ctx)
+		if err != nil {
+			return err
+		}
+		if err := db.Migrate(ctx); err != nil {
+			return err
+		}
+		fmt.Fprintf(c.out, "the database is up to date; %d migrations applied\n", len(missing))
+		return nil
+	})
+}
+
+func withLedger(ctx context.Context, cfg Config, f func(*postgres.DB) error) error {
+	db, err := postgres.Open(ctx, cfg.DatabaseURL, postgres.Options{MaxConns: 2})
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	return f(db)
+}
+
+// admin makes an administrator in the database at DATABASE_URL, or in that of
+// the system that runs on DATA_DIR. The password is ADMIN_PASSWORD or asked for.
+func admin(ctx context.Context, c call) error {
+	if len(c.args) == 0 || c.args[0] != "create" {
+		return errUsage
+	}
+	flags := flag.NewFlagSet("admin create", flag.ContinueOnError)
+	email := flags.String("email", c.cfg.AdminEmail, "the administrator's address")
+	if err := flags.Parse(c.args[1:]); err != nil {
+		return errUsage
+	}
+	cfg, release, err := reachLedger(ctx, c.cfg, c.log)
+	if err != nil {
+		return err
+	}
+	defer release()
+	password := cfg.AdminPassword
+	if password == "" {
+		if password, err = askPassword(c.out); err != nil {
+			return err
+		}
+	}
+	return withLedger(ctx, cfg, func(db *postgres.DB) error {
+		if err := db.Migrate(ctx); err != nil {
+			return err
+		}
+		service, err := accounts.New(db, accounts.Options{Secrets: []string{strings.Repeat("-", 32)}}) // signs nothing here
+		if err != nil {
+			return err
+		}
+		user, created, err := service.CreateAdmin(ctx, *email, password)
+		if err != nil {
+			return err
+		}
+		done := "is an administrator with a new password"
+		if created {
+			done = "was created as an administrator"
+		}
+		fmt.Fprintf(c.out, "%s %s\n", user.Email, done)
+		return nil
+	})
+}
+
+func askPassword(out io.Writer) (string, error) {
+	if !term.IsTerminal(int(os.Stdin.Fd())) {
+		return "", errors.New("ADMIN_PASSWORD is not set, and there is no terminal to ask for it")
+	}
+	fmt.Fprint(out, "Password: ")
+	b, err := term.ReadPassword(int(os.Stdin.Fd()))
+	fmt.Fprintln(out)
+	return string(b), err
+}
+
+// connect returns a client that is signed in: to -url with -email and
+// ADMIN_PASSWORD, or to the system that runs on DATA_DIR. rest is what follows
+// the flags.
+func connect(ctx context.Context, c call) (cl *client, rest []string, err error) {
+	flags := flag.NewFlagSet("", flag.ContinueOnError)
+	base := flags.String("url", "", "where the API is; default: the one that runs on DATA_DIR")
+	email := flags.String("email", c.cfg.AdminEmail, "whom to sign in as, with ADMIN_PASSWORD")
+	if err := flags.Parse(c.args); err != nil || flags.NArg() == 0 {
+		return nil, nil, errUsage
+	}
+	if *base == "" {
+		cl, err = operatorClient(ctx, c.cfg)
+		return cl, flags.Args(), err
+	}
+	cl = newClient(*base)
+	return cl, flags.Args(), cl.login(ctx, *email, c.cfg.AdminPassword)
+}
+
+func search(ctx context.Context, c call) error {
+	cl, words, err := connect(ctx, c)
+	if err != nil {
+		return err
+	}
+	hits, err := cl.search(ctx, strings.Join(words, " "), 10)
+	if err != nil {
+		return err
+	}
+	if len(hits) == 0 {
+		fmt.Fprintln(c.out, "nothing found")
+	}
+	for i, h := range hits {
+		fmt.Fprintf(c.out, "%2d. %s, page %d (%.2f)\n    %s\n", i+1, h.Title, h.Page, h.Score, strings.ReplaceAll(h.Excerpt, "\n", " "))
+	}
+	return nil
+}
+
+func ask(ctx context.Context, c call) error {
+	cl, words, err := connect(ctx, c)
+	if err != nil {
+		return err
+	}
+	a, err := cl.ask(ctx, strings.Join(words, " "), func(text string) { fmt.Fprint(c.out, text) })
+	if err != nil {
+		return err
+	}
+	fmt.Fprintln(c.out)
+	for _, each := range a.Citations {
+		fmt.Fprintf(c.out, "\n[%d] %s, page %d\n    “%s”\n", each.Index, each.Title, each.Page, each.Quote)
+	}
+	return nil
+}
+
+// importFiles uploads every file named or found below a directory named, and
+// tells the fate of each that is not taken.
+func importFiles(ctx context.Context, c call) error {
+	cl, roots, err := connect(ctx, c)
+	if err != nil {
+		return err
+	}
+	taken, duplicates, refused := 0, 0, 0
+	for _, root := range roots {
+		err := filepath.WalkDir(root, func(name string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() {
+				return err
+			}
+			content, err := os.ReadFile(name)
+			if err != nil {
+				return err
+			}
+			up, err := cl.upload(ctx, filepath.Base(name), content, nil)
+			switch {
+			case ctx.Err() != nil:
+				return ctx.Err()
+			case err != nil:
+				refused++
+				fmt.Fprintf(c.out, "refused    %s: %v\n", name, err)
+			case up.Duplicate:
+				duplicates++
+			default:
+				taken++
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	fmt.Fprintf(c.out, "accepted %d, duplicates %d, refused %d; waiting until all are indexed\n", taken, duplicates, refused)
+	if err := cl.awaitIdle(ctx, func(int) {}); err != nil {
+		return err
+	}
+	return cl.tellFailed(ctx, c.out)
+}
+
+// tellFailed lists the documents that failed and why.
+func (c *client) tellFailed(ctx context.Context, out io.Writer) error {
+	var reply struct {
+		Data struct {
+			Documents []struct {
+				Filename      string
+				IndexingError string `json:"indexing_error"`
+			}
+			Total int
+		}
+	}
+	if err := c.get(ctx, "/api/admin/kb/documents?status=failed&limit=100", &reply); err != nil {
+		return err
+	}
+	for _, d := range reply.Data.Documents {
+		fmt.Fprintf(out, "failed     %s: %s\n", d.Filename, d.IndexingError)
+	}
+	fmt.Fprintf(out, "done; %d documents have failed\n", reply.Data.Total)
+	return nil
+}
+
+func eval(ctx context.Context, c call) error {
+	if len(c.args) != 1 {
+		return errUsage
+	}
+	c.cfg.LogLevel = slog.LevelWarn
+	return Eval(ctx, c.cfg, c.args[0], c.out, c.cfg.logger(os.Stderr))
+}

@@ -1,0 +1,200 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/voiceassist/backend/accounts"
+	"github.com/voiceassist/backend/httpapi"
+	"github.com/voiceassist/backend/pipeline"
+	"github.com/voiceassist/backend/redis"
+)
+
+// What the separate process types cannot do without.
+var (
+	NeedsAPI       = []string{"DATABASE_URL", "REDIS_URL", "QDRANT_URL", "BLOB_URL", "JWT_SECRET"}
+	NeedsWorker    = []string{"DATABASE_URL", "REDIS_URL", "QDRANT_URL", "BLOB_URL"}
+	NeedsScheduler = []string{"DATABASE_URL", "REDIS_URL", "QDRANT_URL", "BLOB_URL"}
+)
+
+// RunAPI runs the api process type until ctx ends.
+func RunAPI(ctx context.Context, cfg Config, log *slog.Logger) error {
+	return withEngines(ctx, cfg, log, func(ctx context.Context, e *engines) error {
+		ln, err := new(net.ListenConfig).Listen(ctx, "tcp", cfg.addr())
+		if err != nil {
+			return fmt.Errorf("PORT: %w", err)
+		}
+		return serveAPI(ctx, cfg, e, ln, log)
+	})
+}
+
+// RunWorker runs the worker process type until ctx ends.
+func RunWorker(ctx context.Context, cfg Config, log *slog.Logger) error {
+	return withEngines(ctx, cfg, log, func(ctx context.Context, e *engines) error {
+		return beside(ctx,
+			func(ctx context.Context) error { return work(ctx, cfg, e, log) },
+			func(ctx context.Context) error { return serveMetrics(ctx, cfg, e, "127.0.0.1:9101", log) })
+	})
+}
+
+// RunScheduler runs the scheduler process type until ctx ends.
+func RunScheduler(ctx context.Context, cfg Config, log *slog.Logger) error {
+	return withEngines(ctx, cfg, log, func(ctx context.Context, e *engines) error {
+		return beside(ctx,
+			func(ctx context.Context) error { return schedule(ctx, cfg, e, log) },
+			func(ctx context.Context) error { return serveMetrics(ctx, cfg, e, "127.0.0.1:9102", log) })
+	})
+}
+
+// withEngines opens the engines, checks that the ledger is migrated, and runs f.
+func withEngines(ctx context.Context, cfg Config, log *slog.Logger, f func(context.Context, *engines) error) (err error) {
+	e, err := openEngines(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, e.Close()) }()
+	missing, err := e.ledger.MissingMigrations(ctx)
+	if err != nil {
+		return err
+	}
+	if len(missing) > 0 {
+		return fmt.Errorf("the database lacks %d migrations, first %s: run `voiceassist migrate`", len(missing), missing[0])
+	}
+	log.InfoContext(ctx, "started", slog.Int("concurrency", cfg.WorkerConcurrency))
+	return f(ctx, e)
+}
+
+// beside runs all parts until ctx ends or one of them fails, which ends the
+// others.
+func beside(ctx context.Context, parts ...func(context.Context) error) error {
+	g, ctx := errgroup.WithContext(ctx)
+	for _, part := range parts {
+		g.Go(func() error { return part(ctx) })
+	}
+	return g.Wait()
+}
+
+// serveAPI answers requests from ln until ctx ends.
+func serveAPI(ctx context.Context, cfg Config, e *engines, ln net.Listener, log *slog.Logger) error {
+	proxies, err := cfg.proxies()
+	if err != nil {
+		return err
+	}
+	people, err := e.accounts(cfg)
+	if err != nil {
+		return err
+	}
+	answers := e.searcher(log)
+	server := httpapi.New(httpapi.Options{
+		Log:      log,
+		Registry: e.registry,
+		Accounts: people,
+		Ledger:   e.ledger,
+		Library:  e.intake(cfg, log),
+		Searcher: answers,
+		Limits:   e.redis.NewLimits(log, e.registry),
+		JobsUI:   e.queue.Monitor("/api/admin/jobs"),
+		Checks: map[string]func(context.Context) error{
+			"postgres": e.ledger.Ping,
+			"redis":    e.redis.Ping,
+			"qdrant":   func(ctx context.Context) error { _, err := e.index.Health(ctx); return err },
+		},
+		Rates: httpapi.Rates{
+			Register: cfg.LimitRegister, Login: cfg.LimitLogin, Health: cfg.LimitHealth,
+			Anonymous: cfg.LimitAnonymous, Session: cfg.LimitSession, Refresh: cfg.LimitRefresh,
+		},
+		CORSOrigins:    cfg.CORSOrigins,
+		TrustedProxies: proxies,
+		SecureCookies:  cfg.SecureCookies,
+		MaxUploadBytes: cfg.MaxUploadMB << 20,
+	})
+	return server.Serve(ctx, ln)
+}
+
+func (e *engines) accounts(cfg Config) (*accounts.Service, error) {
+	return accounts.New(e.ledger, accounts.Options{
+		Secrets: cfg.JWTSecrets, AccessTTL: cfg.AccessTTL, RefreshTTL: cfg.RefreshTTL,
+		Registration: accounts.Mode(cfg.Registration),
+	})
+}
+
+func (e *engines) intake(cfg Config, log *slog.Logger) *pipeline.Intake {
+	return &pipeline.Intake{Ledger: e.ledger, Blobs: e.blobs, MaxSize: cfg.MaxUploadMB << 20, Log: log}
+}
+
+// work takes jobs from the queue until ctx ends, and then waits for those
+// under way.
+func work(ctx context.Context, cfg Config, e *engines, log *slog.Logger) error {
+	reader, err := openReader(cfg, log)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err := closeWithin(ctx, cfg.ShutdownGrace, reader.Close); err != nil {
+			log.WarnContext(ctx, "readers", slog.Any("error", err))
+		}
+	}()
+	e.registry.MustRegister(readerCollector{reader})
+	worker := &pipeline.Worker{
+		Ledger: e.ledger, Index: e.index, Reader: reader, Blobs: e.blobs, Embedder: e.embedder,
+		Metrics: pipeline.NewMetrics(e.registry), Log: log,
+	}
+	stop, err := e.queue.Consume(worker.Handle, redis.ConsumerOptions{
+		Concurrency: cfg.WorkerConcurrency, Grace: cfg.ShutdownGrace, Log: log,
+	})
+	if err != nil {
+		return err
+	}
+	<-ctx.Done()
+	stop()
+	return nil
+}
+
+// schedule feeds the queue from the ledger, and sweeps, until ctx ends.
+func schedule(ctx context.Context, cfg Config, e *engines, log *slog.Logger) error {
+	e.registry.MustRegister(backlogCollector{e.ledger})
+	relay := &pipeline.Relay{Ledger: e.ledger, Queue: e.queue, Window: cfg.RelayWindow, Log: log}
+	sweeper := &pipeline.Sweeper{Ledger: e.ledger, Queue: e.queue, Log: log}
+	return beside(ctx,
+		func(ctx context.Context) error { relay.Run(ctx); return nil },
+		func(ctx context.Context) error { sweeper.Run(ctx); return nil },
+		func(ctx context.Context) error { endAbandonedAnswers(ctx, e, log); return nil })
+}
+
+// An answer that has been streaming for abandonedAfter has lost its process.
+const (
+	abandonedAfter = 10 * time.Minute
+	abandonedEvery = time.Minute
+)
+
+func endAbandonedAnswers(ctx context.Context, e *engines, log *slog.Logger) {
+	tick := time.NewTicker(abandonedEvery)
+	defer tick.Stop()
+	for {
+		n, err := e.ledger.FailAbandonedAnswers(ctx, abandonedAfter)
+		if err != nil && ctx.Err() == nil {
+			log.WarnContext(ctx, "abandoned answers", slog.Any("error", err))
+		}
+		if n > 0 {
+			log.InfoContext(ctx, "abandoned answers ended", slog.Int("answers", n))
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// closeWithin calls f with a context of its own that lasts d.
+func closeWithin(ctx context.Context, d time.Duration, f func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), d)
+	defer cancel()
+	return f(ctx)
+}

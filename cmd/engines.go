@@ -1,0 +1,180 @@
+package cmd
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"os"
+	"path/filepath"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"gocloud.dev/blob"
+	_ "gocloud.dev/blob/fileblob" // file://
+	_ "gocloud.dev/blob/s3blob"   // s3://
+
+	"github.com/voiceassist/backend"
+	"github.com/voiceassist/backend/extract"
+	"github.com/voiceassist/backend/openai"
+	"github.com/voiceassist/backend/postgres"
+	"github.com/voiceassist/backend/qdrant"
+	"github.com/voiceassist/backend/rag"
+	"github.com/voiceassist/backend/redis"
+)
+
+// engines is everything a process has open.
+type engines struct {
+	ledger   *postgres.DB
+	redis    *redis.Client
+	queue    *redis.Queue
+	index    *qdrant.Index
+	blobs    *blob.Bucket
+	embedder voiceassist.Embedder // nil without an embedding model
+	chat     rag.ChatModel        // nil without a chat model
+	registry *prometheus.Registry
+
+	closers []func() error
+}
+
+// openEngines opens what cfg names. Each must answer; all that do not are
+// reported together.
+func openEngines(ctx context.Context, cfg Config) (*engines, error) {
+	e := &engines{registry: prometheus.NewRegistry()}
+	e.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	err := errors.Join(e.openLedger(ctx, cfg), e.openRedis(ctx, cfg), e.openModels(cfg), e.openBlobs(ctx, cfg))
+	err = errors.Join(err, e.openIndex(ctx, cfg))
+	if err != nil {
+		return nil, errors.Join(err, e.Close())
+	}
+	e.registry.MustRegister(poolCollector{e.ledger})
+	return e, nil
+}
+
+// Close closes what was opened, last first.
+func (e *engines) Close() error {
+	var errs []error
+	for i := len(e.closers) - 1; i >= 0; i-- {
+		errs = append(errs, e.closers[i]())
+	}
+	e.closers = nil
+	return errors.Join(errs...)
+}
+
+func (e *engines) onClose(f func() error) { e.closers = append(e.closers, f) }
+
+func (e *engines) openLedger(ctx context.Context, cfg Config) (err error) {
+	e.ledger, err = postgres.Open(ctx, cfg.DatabaseURL, postgres.Options{MaxConns: cfg.WorkerConcurrency + 12})
+	if err != nil {
+		return fmt.Errorf("DATABASE_URL: %w", err)
+	}
+	e.onClose(func() error { e.ledger.Close(); return nil })
+	return nil
+}
+
+func (e *engines) openRedis(ctx context.Context, cfg Config) (err error) {
+	if e.redis, err = redis.Open(ctx, cfg.RedisURL); err != nil {
+		return fmt.Errorf("REDIS_URL: %w", err)
+	}
+	e.onClose(e.redis.Close)
+	if e.queue, err = e.redis.OpenQueue(); err != nil {
+		return fmt.Errorf("REDIS_URL: %w", err)
+	}
+	e.onClose(e.queue.Close)
+	return nil
+}
+
+func (e *engines) openModels(cfg Config) error {
+	if cfg.ChatModel == "" && cfg.EmbeddingModel == "" {
+		return nil
+	}
+	client, err := openai.Open(openai.Options{
+		BaseURL: cfg.OpenAIBaseURL, APIKey: cfg.OpenAIKey,
+		ChatModel: cfg.ChatModel, EmbeddingModel: cfg.EmbeddingModel, EmbeddingDim: cfg.EmbeddingDim,
+	})
+	if err != nil {
+		return fmt.Errorf("OPENAI_BASE_URL: %w", err)
+	}
+	if cfg.EmbeddingModel != "" {
+		e.embedder = client
+	}
+	if cfg.ChatModel != "" {
+		e.chat = client
+	}
+	return nil
+}
+
+func (e *engines) openBlobs(ctx context.Context, cfg Config) error {
+	address, err := blobAddress(cfg.BlobURL)
+	if err != nil {
+		return fmt.Errorf("BLOB_URL: %w", err)
+	}
+	if e.blobs, err = blob.OpenBucket(ctx, address); err != nil {
+		return fmt.Errorf("BLOB_URL: %w", err)
+	}
+	e.onClose(e.blobs.Close)
+	if ok, err := e.blobs.IsAccessible(ctx); err != nil || !ok {
+		return errors.Join(errors.New("BLOB_URL: the bucket cannot be used"), err)
+	}
+	return nil
+}
+
+// blobAddress fills in what a file:// URL needs: the directory is made, and
+// temporary files lie in it, so that finishing one is a rename.
+func blobAddress(raw string) (string, error) {
+	u, err := url.Parse(raw)
+	if err != nil || u.Scheme != "file" {
+		return raw, err
+	}
+	if err := os.MkdirAll(u.Path, 0o700); err != nil {
+		return "", err
+	}
+	q := u.Query()
+	q.Set("no_tmp_dir", "true")
+	q.Set("metadata", "skip")
+	u.RawQuery = q.Encode()
+	return u.String(), nil
+}
+
+func (e *engines) openIndex(ctx context.Context, cfg Config) (err error) {
+	o := qdrant.Options{APIKey: cfg.QdrantAPIKey, Collection: qdrant.DefaultCollection}
+	if e.embedder != nil {
+		o.Dim, o.Collection = e.embedder.Dim(), qdrant.CollectionName(e.embedder.Profile())
+	}
+	if e.index, err = qdrant.Open(cfg.QdrantURL, o); err != nil {
+		return fmt.Errorf("QDRANT_URL: %w", err)
+	}
+	e.onClose(e.index.Close)
+	if err := e.index.Ensure(ctx); err != nil {
+		return fmt.Errorf("QDRANT_URL: %w", err)
+	}
+	return nil
+}
+
+// openReader starts the pool of children that read documents.
+func openReader(cfg Config, log *slog.Logger) (*extract.Pool, error) {
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		cache = os.TempDir()
+	}
+	env := []string{childCacheDir + "=" + filepath.Join(cache, "voiceassist", "pdfium")}
+	if cfg.UnipdfKey != "" {
+		env = append(env, childUnipdf+"="+cfg.UnipdfKey)
+	}
+	return extract.NewPool(extract.Options{
+		Path: cfg.readerProgram, Args: []string{childArg}, Env: env, Size: cfg.Extractors,
+		Limits: extract.Limits{
+			Timeout: cfg.ExtractTimeout, Memory: cfg.ExtractMemoryMB << 20, MaxPages: cfg.ExtractMaxPages,
+		},
+		Log: log,
+	})
+}
+
+// searcher returns the read side on the open engines.
+func (e *engines) searcher(log *slog.Logger) *rag.Service {
+	return rag.New(e.ledger, e.index, rag.Options{
+		Embedder: e.embedder, Model: e.chat, Metrics: e.registry, Log: cmp.Or(log, slog.Default()),
+	})
+}

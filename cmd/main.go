@@ -1,0 +1,94 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/voiceassist/backend"
+	"github.com/voiceassist/backend/extract"
+	"github.com/voiceassist/backend/pdfium"
+	"github.com/voiceassist/backend/unipdf"
+)
+
+// Exit statuses of every process.
+const (
+	exitOK     = 0
+	exitFailed = 1
+	exitUsage  = 2 // the command line or the configuration is wrong
+)
+
+// Process runs one process type until a signal ends it, and returns its exit
+// status. needs names the environment variables it cannot do without.
+func Process(run func(context.Context, Config, *slog.Logger) error, needs ...string) int {
+	if code, ok := Child(); ok {
+		return code
+	}
+	cfg, err := ReadConfig(os.Environ())
+	if err == nil {
+		err = cfg.required(needs...)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return exitUsage
+	}
+	return untilSignal(cfg.logger(os.Stderr), func(ctx context.Context, log *slog.Logger) error {
+		return run(ctx, cfg, log)
+	})
+}
+
+// untilSignal runs f with a context that ends at SIGINT or SIGTERM. A second
+// signal ends the process at once.
+func untilSignal(log *slog.Logger, f func(context.Context, *slog.Logger) error) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop)
+	if err := f(ctx, log); err != nil && !errors.Is(err, context.Canceled) {
+		log.Error("ended", slog.Any("error", err))
+		return exitFailed
+	}
+	return exitOK
+}
+
+// childArg makes this program a reader of documents: a child of extract.Pool.
+const childArg = "extract-child"
+
+// Variables that configure a child.
+const (
+	childCacheDir = "VOICEASSIST_PDFIUM_CACHE"
+	childUnipdf   = "UNIPDF_LICENSE_KEY"
+)
+
+// Child serves as a reader of documents if this process was started as one; ok
+// says whether it was.
+func Child() (code int, ok bool) {
+	if len(os.Args) < 2 || os.Args[1] != childArg {
+		return 0, false
+	}
+	if err := serveChild(context.Background()); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return exitFailed, true
+	}
+	return exitOK, true
+}
+
+func serveChild(ctx context.Context) error {
+	engines := extract.Engines()
+	pdf, err := pdfEngine()
+	if err != nil {
+		return err
+	}
+	engines[voiceassist.MediaPDF] = pdf
+	return extract.Serve(ctx, engines, os.Stdin, os.Stdout)
+}
+
+func pdfEngine() (voiceassist.TextEngine, error) {
+	if key := os.Getenv(childUnipdf); key != "" {
+		return unipdf.New(key)
+	}
+	return pdfium.New(pdfium.Options{CacheDir: os.Getenv(childCacheDir)})
+}

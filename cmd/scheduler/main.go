@@ -1,0 +1,12 @@
+// Command scheduler is the scheduler process type; see the Procfile.
+package main
+
+import (
+	"os"
+
+	"github.com/voiceassist/backend/cmd"
+)
+
+func main() {
+	os.Exit(cmd.Process(cmd.RunScheduler, cmd.NeedsScheduler...))
+}
