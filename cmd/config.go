@@ -73,6 +73,8 @@ type Config struct {
 	// readerProgram is what children that read documents run; "" is this
 	// program. Tests set it: the reader is slow under the race detector.
 	readerProgram string
+	// ephemeral makes the embedded Postgres forget everything at the end.
+	ephemeral bool
 }
 
 // ReadConfig reads the configuration from environ, which is in the form of

@@ -58,7 +58,7 @@ func Eval(ctx context.Context, cfg Config, dir string, out io.Writer, log *slog.
 		return err
 	}
 	defer func() { _ = os.RemoveAll(temp) }()
-	cfg.DataDir, cfg.Port, cfg.Host = temp, 0, "127.0.0.1"
+	cfg.DataDir, cfg.Port, cfg.Host, cfg.ephemeral = temp, 0, "127.0.0.1", true
 	cfg.DatabaseURL, cfg.RedisURL, cfg.QdrantURL, cfg.BlobURL = "", "", "", ""
 	cfg.LimitSession = voiceassist.Rate{} // a load is not an attack
 	if err := os.WriteFile(filepath.Join(temp, samplesMarker), nil, 0o600); err != nil {

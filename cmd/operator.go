@@ -100,5 +100,5 @@ func reachLedger(ctx context.Context, cfg Config, log *slog.Logger) (_ Config, r
 }
 
 func postgresOptions(cfg Config, log *slog.Logger) embedded.PostgresOptions {
-	return embedded.PostgresOptions{DataDir: filepath.Join(cfg.DataDir, "postgres"), Log: log}
+	return embedded.PostgresOptions{DataDir: filepath.Join(cfg.DataDir, "postgres"), Ephemeral: cfg.ephemeral, Log: log}
 }

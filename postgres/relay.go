@@ -190,6 +190,14 @@ func (db *DB) UnpublishAll(ctx context.Context) error {
 	return classify(err)
 }
 
+// RunNow makes a pending job that waits for its time due.
+func (db *DB) RunNow(ctx context.Context, id uuid.UUID) error {
+	_, err := db.pool.Exec(ctx, `
+		WITH due AS (UPDATE jobs SET run_at = now() WHERE id = $1 AND state = 'pending')
+		SELECT pg_notify('`+JobsChannel+`', '')`, id)
+	return classify(err)
+}
+
 // Backlog is how much one queue has to do.
 type Backlog struct {
 	Pending int           // not started

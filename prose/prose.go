@@ -151,7 +151,7 @@ func endsSentence(text string, start, dot, end int) bool {
 		return false // an initial
 	case unicode.IsDigit(first) && numberTakers[strings.ToLower(word)]:
 		return false // "Fig. 3", "No. 4"
-	case len(word) <= 3 && strings.Trim(word, "0123456789") == "" && dot-len(word) == start:
+	case len(word) <= 3 && strings.Trim(word, "0123456789") == "" && strings.TrimSpace(text[start:dot]) == word:
 		return false // the numbering of a heading or an item: "2. Methods"
 	}
 	return true

@@ -69,17 +69,17 @@ func (q *Queue) Holds(queue voiceassist.Queue, d voiceassist.Delivery) (bool, er
 
 // Sizes returns how many deliveries wait in each queue.
 func (q *Queue) Sizes() (map[voiceassist.Queue]int, error) {
+	known, err := q.inspector.Queues() // asynq makes a queue at its first task
+	if err != nil {
+		return nil, fmt.Errorf("list queues: %w", err)
+	}
 	sizes := make(map[voiceassist.Queue]int, len(voiceassist.Queues))
-	for _, each := range voiceassist.Queues {
-		info, err := q.inspector.GetQueueInfo(string(each.Name))
-		switch {
-		case errors.Is(err, asynq.ErrQueueNotFound):
-			sizes[each.Name] = 0
-		case err != nil:
-			return nil, fmt.Errorf("look up queue %s: %w", each.Name, err)
-		default:
-			sizes[each.Name] = info.Pending
+	for _, name := range known {
+		info, err := q.inspector.GetQueueInfo(name)
+		if err != nil {
+			return nil, fmt.Errorf("look up queue %s: %w", name, err)
 		}
+		sizes[voiceassist.Queue(name)] = info.Pending
 	}
 	return sizes, nil
 }

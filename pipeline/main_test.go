@@ -1,0 +1,263 @@
+package pipeline
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"gocloud.dev/blob"
+	"gocloud.dev/blob/memblob"
+
+	"github.com/voiceassist/backend"
+	"github.com/voiceassist/backend/embedded"
+	"github.com/voiceassist/backend/embedded/qdrantserver"
+	"github.com/voiceassist/backend/extract"
+	"github.com/voiceassist/backend/postgres"
+	"github.com/voiceassist/backend/postgrestest"
+	"github.com/voiceassist/backend/qdrant"
+	"github.com/voiceassist/backend/redis"
+)
+
+// childArg makes the test program a reader of documents.
+const childArg = "extract-child"
+
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == childArg {
+		if err := extract.Serve(context.Background(), extract.Engines(), os.Stdin, os.Stdout); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	os.Exit(postgrestest.Main(m))
+}
+
+// rig is the write side on real parts: Postgres, an index over gRPC, readers
+// in child processes. Its parts can be replaced by ones that fail.
+type rig struct {
+	*Worker
+	in     *Intake
+	index  *qdrant.Index
+	broken *breakable
+}
+
+func newRig(t *testing.T) *rig {
+	t.Helper()
+	db, blobs, log := postgrestest.Open(t), memblob.OpenBucket(nil), slog.New(slog.DiscardHandler)
+	t.Cleanup(func() { _ = blobs.Close() })
+	reader, err := extract.NewPool(extract.Options{Args: []string{childArg}, Size: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = reader.Close(context.WithoutCancel(t.Context())) })
+	index := openIndex(t)
+	broken := &breakable{Index: index, Reader: reader}
+	return &rig{
+		Worker: &Worker{Ledger: db, Index: broken, Reader: broken, Blobs: blobs, TempDir: t.TempDir(), Log: log},
+		in:     &Intake{Ledger: db, Blobs: blobs, MaxSize: 1 << 20, Log: log},
+		index:  index, broken: broken,
+	}
+}
+
+func openIndex(t *testing.T) *qdrant.Index {
+	t.Helper()
+	server, err := qdrantserver.New(qdrantserver.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := server.Start("127.0.0.1:0"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = server.Close(context.WithoutCancel(t.Context())) })
+	index, err := qdrant.Open("http://"+server.Addr(), qdrant.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = index.Close() })
+	if err := index.Ensure(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return index
+}
+
+// breakable passes calls on unless a test has it do something first.
+type breakable struct {
+	Index
+	Reader
+
+	mu       sync.Mutex
+	onRead   func(context.Context) error
+	onUpsert func(context.Context) error
+	reads    int
+}
+
+func (b *breakable) set(onRead, onUpsert func(context.Context) error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.onRead, b.onUpsert = onRead, onUpsert
+}
+
+func (b *breakable) Extract(ctx context.Context, mediaType, path string, emit func(voiceassist.Page) error) (voiceassist.FileInfo, string, error) {
+	b.mu.Lock()
+	f := b.onRead
+	b.reads++
+	b.mu.Unlock()
+	if f != nil {
+		if err := f(ctx); err != nil {
+			return voiceassist.FileInfo{}, "", err
+		}
+	}
+	return b.Reader.Extract(ctx, mediaType, path, emit)
+}
+
+func (b *breakable) Upsert(ctx context.Context, points []voiceassist.Point, active bool) error {
+	b.mu.Lock()
+	f := b.onUpsert
+	b.mu.Unlock()
+	if f != nil {
+		if err := f(ctx); err != nil {
+			return err
+		}
+	}
+	return b.Index.Upsert(ctx, points, active)
+}
+
+// upload takes content in as a file.
+func (r *rig) upload(t *testing.T, name, content string) voiceassist.Accepted {
+	t.Helper()
+	received, err := r.in.Receive(t.Context(), name, strings.NewReader(content))
+	if err != nil {
+		t.Fatalf("Receive(%s): %v", name, err)
+	}
+	a, err := r.in.Commit(t.Context(), received, voiceassist.DocumentMeta{})
+	if err != nil {
+		t.Fatalf("Commit(%s): %v", name, err)
+	}
+	return a
+}
+
+// deliver publishes what is due, without a queue, and has the worker do it. It
+// returns how many deliveries that were.
+func (r *rig) deliver(t *testing.T) int {
+	t.Helper()
+	deliveries := r.due(t)
+	for _, d := range deliveries {
+		r.Handle(t.Context(), d)
+	}
+	return len(deliveries)
+}
+
+func (r *rig) due(t *testing.T) []voiceassist.Delivery {
+	t.Helper()
+	var deliveries []voiceassist.Delivery
+	if _, _, err := r.Ledger.PublishDue(t.Context(), 1000, func(_ context.Context, o postgres.Owed) error {
+		deliveries = append(deliveries, o.Delivery)
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return deliveries
+}
+
+func (r *rig) document(t *testing.T, id uuid.UUID) voiceassist.Document {
+	t.Helper()
+	d, err := r.Ledger.Document(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+func (r *rig) job(t *testing.T, id uuid.UUID) voiceassist.Job {
+	t.Helper()
+	j, err := r.Ledger.Job(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return j
+}
+
+// runNow makes a job that waits due.
+func (r *rig) runNow(t *testing.T, id uuid.UUID) {
+	t.Helper()
+	if err := r.Ledger.RunNow(t.Context(), id); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// points returns how many points the index has, seen by searches and in all.
+func (r *rig) points(t *testing.T) (active, total int) {
+	t.Helper()
+	active, total, err := r.index.Count(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return active, total
+}
+
+// blobs returns how many originals are stored.
+func (r *rig) originals(t *testing.T) (n int) {
+	t.Helper()
+	it := r.Blobs.List(&blob.ListOptions{})
+	for {
+		if _, err := it.Next(t.Context()); err != nil {
+			return n
+		}
+		n++
+	}
+}
+
+// openQueue returns a queue on a Redis of its own, and the Redis' client.
+func openQueue(t *testing.T) (*redis.Queue, *redis.Client) {
+	t.Helper()
+	server, err := embedded.StartRedis(t.Context(), embedded.RedisOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(server.Close)
+	client, err := redis.Open(t.Context(), server.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = client.Close() })
+	queue, err := client.OpenQueue()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = queue.Close() })
+	return queue, client
+}
+
+const patience = 30 * time.Second
+
+// eventually waits until ok holds.
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(patience); !ok(); <-tick.C {
+		if time.Now().After(deadline) {
+			t.Fatalf("still not: %s", what)
+		}
+	}
+}
+
+// errReader fails after some bytes.
+type errReader struct{ *bytes.Reader }
+
+var errLineCut = errors.New("the line was cut")
+
+func (r errReader) Read(p []byte) (int, error) {
+	if r.Len() == 0 {
+		return 0, errLineCut
+	}
+	return r.Reader.Read(p)
+}
