@@ -270,12 +270,19 @@ func (c *client) awaitIdle(ctx context.Context, tell func(left int)) error {
 // answer is the last event of an answer on the socket.
 type answer struct {
 	Content   string
-	Citations []struct {
-		Index int
-		Title string
-		Page  int
-		Quote string
-	}
+	Citations []cited
+}
+
+// cited is a citation.
+type cited struct {
+	Index      int    `json:"index"`
+	DocumentID string `json:"document_id"`
+	Generation int    `json:"generation"`
+	Title      string `json:"title"`
+	Page       int    `json:"page"`
+	CharStart  int    `json:"char_start"`
+	CharEnd    int    `json:"char_end"`
+	Quote      string `json:"quote"`
 }
 
 // ask asks a question on the socket, passes the text on as it comes, and
@@ -295,10 +302,10 @@ func (c *client) ask(ctx context.Context, question string, text func(string)) (a
 	}
 	for {
 		var event struct {
-			Type    string
-			Content string
-			Message json.RawMessage
-			answer
+			Type      string
+			Content   string
+			Message   json.RawMessage
+			Citations []cited
 		}
 		if err := wsjson.Read(ctx, conn, &event); err != nil {
 			return answer{}, err
@@ -307,8 +314,7 @@ func (c *client) ask(ctx context.Context, question string, text func(string)) (a
 		case "chunk":
 			text(event.Content)
 		case "message_done":
-			event.answer.Content = event.Content
-			return event.answer, nil
+			return answer{Content: event.Content, Citations: event.Citations}, nil
 		case "error":
 			var message string
 			_ = json.Unmarshal(event.Message, &message)

@@ -66,7 +66,6 @@ func withEngines(ctx context.Context, cfg Config, log *slog.Logger, f func(conte
 	if len(missing) > 0 {
 		return fmt.Errorf("the database lacks %d migrations, first %s: run `voiceassist migrate`", len(missing), missing[0])
 	}
-	log.InfoContext(ctx, "started", slog.Int("concurrency", cfg.WorkerConcurrency))
 	return f(ctx, e)
 }
 
@@ -98,13 +97,20 @@ func serveAPI(ctx context.Context, cfg Config, e *engines, ln net.Listener, log 
 		Ledger:   e.ledger,
 		Library:  e.intake(cfg, log),
 		Searcher: answers,
-		Limits:   e.redis.NewLimits(log, e.registry),
-		JobsUI:   e.queue.Monitor("/api/admin/jobs"),
+
+		Assistant: answers,
+		Chats:     e.ledger,
+
+		Limits:       e.redis.NewLimits(log, e.registry),
+		JobsUI:       e.queue.Monitor("/api/admin/jobs"),
+		IndexFigures: e.indexFigures,
 		Checks: map[string]func(context.Context) error{
-			"postgres": e.ledger.Ping,
-			"redis":    e.redis.Ping,
-			"qdrant":   func(ctx context.Context) error { _, err := e.index.Health(ctx); return err },
+			"postgres":  e.ledger.Ping,
+			"redis":     e.redis.Ping,
+			"qdrant":    e.pingIndex,
+			"nextcloud": func(context.Context) error { return nil }, // true when not configured, as the contract has it
 		},
+		Optional: []string{"nextcloud"},
 		Rates: httpapi.Rates{
 			Register: cfg.LimitRegister, Login: cfg.LimitLogin, Health: cfg.LimitHealth,
 			Anonymous: cfg.LimitAnonymous, Session: cfg.LimitSession, Refresh: cfg.LimitRefresh,
@@ -114,6 +120,7 @@ func serveAPI(ctx context.Context, cfg Config, e *engines, ln net.Listener, log 
 		SecureCookies:  cfg.SecureCookies,
 		MaxUploadBytes: cfg.MaxUploadMB << 20,
 	})
+	log.InfoContext(ctx, "listening", slog.String("addr", ln.Addr().String()))
 	return server.Serve(ctx, ln)
 }
 
@@ -122,6 +129,21 @@ func (e *engines) accounts(cfg Config) (*accounts.Service, error) {
 		Secrets: cfg.JWTSecrets, AccessTTL: cfg.AccessTTL, RefreshTTL: cfg.RefreshTTL,
 		Registration: accounts.Mode(cfg.Registration),
 	})
+}
+
+func (e *engines) pingIndex(ctx context.Context) error {
+	_, err := e.index.Health(ctx)
+	return err
+}
+
+// indexFigures are what the statistics say of the index.
+func (e *engines) indexFigures(ctx context.Context) (httpapi.IndexFigures, error) {
+	active, _, err := e.index.Count(ctx)
+	f := httpapi.IndexFigures{Points: active}
+	if e.embedder != nil {
+		f.Profile = e.embedder.Profile()
+	}
+	return f, err
 }
 
 func (e *engines) intake(cfg Config, log *slog.Logger) *pipeline.Intake {

@@ -59,8 +59,7 @@ func (e *engines) metricsHandler() http.Handler {
 	mux.HandleFunc("GET /ready", func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
 		defer cancel()
-		_, indexErr := e.index.Health(ctx)
-		if errors.Join(e.ledger.Ping(ctx), e.redis.Ping(ctx), indexErr) != nil {
+		if errors.Join(e.ledger.Ping(ctx), e.redis.Ping(ctx), e.pingIndex(ctx)) != nil {
 			http.Error(w, "not ready", http.StatusServiceUnavailable)
 			return
 		}

@@ -1,0 +1,369 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime/multipart"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/coder/websocket"
+	"github.com/coder/websocket/wsjson"
+	"golang.org/x/sync/errgroup"
+)
+
+// system is a program that was started to be measured.
+type system struct {
+	cmd   *exec.Cmd
+	dir   string
+	url   string
+	token string
+}
+
+const (
+	email    = "admin@example.com"
+	password = "measured-and-found-good"
+)
+
+// startSystem starts the program and signs in once it says that it is ready.
+func startSystem(ctx context.Context, bin string) (*system, error) {
+	dir, err := os.MkdirTemp("", "firstlight-")
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Chmod(dir, 0o755); err != nil {
+		return nil, err
+	}
+	s := &system{dir: dir, cmd: exec.Command(bin, "up")}
+	s.cmd.Env = append(os.Environ(), "DATA_DIR="+dir, "PORT=0", "ADMIN_EMAIL="+email, "ADMIN_PASSWORD="+password,
+		"ACCESS_TOKEN_TTL=24h", "LOG_LEVEL=ERROR")
+	s.cmd.Stderr = os.Stderr
+	out, err := s.cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	begun := time.Now()
+	if err := s.cmd.Start(); err != nil {
+		return nil, err
+	}
+	lines := bufio.NewScanner(out)
+	for s.url == "" && lines.Scan() {
+		if _, after, ok := strings.Cut(lines.Text(), "is ready at "); ok {
+			s.url = after
+		}
+	}
+	go func() { _, _ = io.Copy(io.Discard, out) }()
+	if s.url == "" {
+		return nil, errors.Join(errors.New("the program ended before it was ready"), s.stop())
+	}
+	fmt.Printf("start       %.1f s, samples loaded\n", time.Since(begun).Seconds())
+	return s, s.signIn(ctx)
+}
+
+// stop ends the program in good order and removes its data.
+func (s *system) stop() error {
+	_ = s.cmd.Process.Signal(syscall.SIGTERM)
+	return errors.Join(s.cmd.Wait(), os.RemoveAll(s.dir))
+}
+
+func (s *system) signIn(ctx context.Context) error {
+	var reply struct {
+		Access string `json:"access_token"`
+	}
+	body := strings.NewReader(fmt.Sprintf(`{"email":%q,"password":%q}`, email, password))
+	err := s.do(ctx, http.MethodPost, "/api/auth/login", "application/json", body, &reply)
+	s.token = reply.Access
+	return err
+}
+
+// refusal is an error that the API replied.
+type refusal struct{ code, message string }
+
+func (r *refusal) Error() string { return r.code + ": " + r.message }
+
+func (s *system) do(ctx context.Context, method, path, contentType string, body io.Reader, out any) error {
+	req, err := http.NewRequestWithContext(ctx, method, s.url+path, body)
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Content-Type", contentType)
+	req.Header.Set("Authorization", "Bearer "+s.token)
+	reply, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	defer reply.Body.Close()
+	if reply.StatusCode < 300 {
+		return json.NewDecoder(reply.Body).Decode(out)
+	}
+	var failure struct {
+		Error struct{ Code, Message string }
+	}
+	if err := json.NewDecoder(reply.Body).Decode(&failure); err != nil {
+		return fmt.Errorf("%s %s replied %s", method, path, reply.Status)
+	}
+	return &refusal{failure.Error.Code, failure.Error.Message}
+}
+
+func (s *system) upload(ctx context.Context, file string) (id string, err error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	return s.send(ctx, filepath.Base(file), f)
+}
+
+// send streams a file as a multipart form.
+func (s *system) send(ctx context.Context, name string, content io.Reader) (id string, err error) {
+	r, w := io.Pipe()
+	form := multipart.NewWriter(w)
+	go func() {
+		part, err := form.CreateFormFile("file", name)
+		if err == nil {
+			_, err = io.Copy(part, content)
+		}
+		w.CloseWithError(errors.Join(err, form.Close()))
+	}()
+	var reply struct{ ID string }
+	err = s.do(ctx, http.MethodPost, "/api/admin/kb/documents", form.FormDataContentType(), r, &reply)
+	return reply.ID, errors.Join(err, r.Close())
+}
+
+// uploadLarge sends n different files of size bytes at once. They begin as PDF
+// and go on as noise: what is measured is taking them in.
+func (s *system) uploadLarge(ctx context.Context, n int, size int64) error {
+	g, ctx := errgroup.WithContext(ctx)
+	for i := range n {
+		g.Go(func() error {
+			head := fmt.Sprintf("%%PDF-1.7\n%% %d %d\n", i, time.Now().UnixNano())
+			_, err := s.send(ctx, fmt.Sprintf("large-%d.pdf", i), io.MultiReader(strings.NewReader(head), io.LimitReader(noise{}, size)))
+			return err
+		})
+	}
+	return g.Wait()
+}
+
+type noise struct{}
+
+func (noise) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = byte(i*7 + 13)
+	}
+	return len(p), nil
+}
+
+// fate is what became of a document.
+type fate struct {
+	Name      string
+	Status    string
+	ErrorCode string `json:"error_code"`
+	Pages     int    `json:"page_count"`
+	Took      time.Duration
+}
+
+// await waits until each document is indexed or has failed.
+func (s *system) await(ctx context.Context, ids map[string]string) ([]fate, error) {
+	var fates []fate
+	begun := time.Now()
+	for id, name := range ids {
+		for {
+			var reply struct{ Data fate }
+			if err := s.do(ctx, http.MethodGet, "/api/admin/kb/documents/"+id, "", nil, &reply); err != nil {
+				return nil, err
+			}
+			if f := reply.Data; f.Status == "indexed" || f.Status == "failed" {
+				f.Name = name
+				f.Took, _ = s.jobTook(ctx, id)
+				fates = append(fates, f)
+				break
+			}
+			if time.Since(begun) > 10*time.Minute {
+				return nil, fmt.Errorf("%s is still %s", name, reply.Data.Status)
+			}
+			select {
+			case <-ctx.Done():
+				return nil, ctx.Err()
+			case <-time.After(50 * time.Millisecond):
+			}
+		}
+	}
+	return fates, nil
+}
+
+// jobTook returns how long a document's last job took from its first start.
+func (s *system) jobTook(ctx context.Context, document string) (time.Duration, error) {
+	var reply struct {
+		Data []struct {
+			Started   time.Time `json:"started_at"`
+			Completed time.Time `json:"completed_at"`
+		}
+	}
+	err := s.do(ctx, http.MethodGet, "/api/admin/kb/jobs?limit=1&document_id="+document, "", nil, &reply)
+	if err != nil || len(reply.Data) == 0 {
+		return 0, err
+	}
+	return reply.Data[0].Completed.Sub(reply.Data[0].Started), nil
+}
+
+// citation is what a client needs to check a quote.
+type citation struct {
+	DocumentID string `json:"document_id"`
+	Generation int    `json:"generation"`
+	Page       int    `json:"page"`
+	CharStart  int    `json:"char_start"`
+	CharEnd    int    `json:"char_end"`
+	Quote      string `json:"quote"`
+}
+
+func (s *system) pageText(ctx context.Context, c citation) (string, error) {
+	var reply struct{ Data struct{ Text string } }
+	path := fmt.Sprintf("/api/kb/documents/%s/text?page=%d&generation=%d", c.DocumentID, c.Page, c.Generation)
+	err := s.do(ctx, http.MethodGet, path, "", nil, &reply)
+	return reply.Data.Text, err
+}
+
+// dialect is how one generation of clients speaks on its socket.
+type dialect struct {
+	path  string
+	start map[string]string // the first frame; nil asks at once
+	ask   string            // the type of the question's frame
+	last  string            // the type of the event that carries the citations
+}
+
+var (
+	v1 = dialect{"/api/realtime/ws", map[string]string{"type": "session.start", "mode": "quick_consult"}, "message.send", "citation.list"}
+	v2 = dialect{"/ws", nil, "message_send", "message_done"}
+)
+
+func (s *system) ask(ctx context.Context, d dialect, question string) ([]citation, error) {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	address := "ws" + strings.TrimPrefix(s.url, "http") + d.path + "?token=" + s.token
+	conn, _, err := websocket.Dial(ctx, address, nil)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.CloseNow()
+	conn.SetReadLimit(4 << 20)
+	session := ""
+	if d.start != nil {
+		if err := wsjson.Write(ctx, conn, d.start); err != nil {
+			return nil, err
+		}
+		if session, err = awaitSession(ctx, conn); err != nil {
+			return nil, err
+		}
+	}
+	frame := map[string]string{"type": d.ask, "content": question}
+	if session != "" {
+		frame["session_id"] = session
+	}
+	if err := wsjson.Write(ctx, conn, frame); err != nil {
+		return nil, err
+	}
+	for {
+		var event struct {
+			Type      string
+			Code      string
+			Citations []citation
+		}
+		if err := wsjson.Read(ctx, conn, &event); err != nil {
+			return nil, err
+		}
+		switch event.Type {
+		case d.last:
+			return event.Citations, nil
+		case "error":
+			return nil, errors.New(event.Code)
+		}
+	}
+}
+
+func awaitSession(ctx context.Context, conn *websocket.Conn) (string, error) {
+	for {
+		var event struct {
+			Type      string
+			SessionID string `json:"session_id"`
+		}
+		if err := wsjson.Read(ctx, conn, &event); err != nil {
+			return "", err
+		}
+		if event.Type == "session.started" {
+			return event.SessionID, nil
+		}
+	}
+}
+
+// growth returns by how much, in MB, the process's resident memory rose at
+// most above what it was before f.
+func (s *system) growth(ctx context.Context, f func() error) (float64, error) {
+	before, err := s.statusKB("VmRSS")
+	if err != nil {
+		return 0, err
+	}
+	done := make(chan error, 1)
+	go func() { done <- f() }()
+	peak := before
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case err := <-done:
+			return float64(peak-before) / 1024, err
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		case <-tick.C:
+			now, err := s.statusKB("VmRSS")
+			if err != nil {
+				return 0, err
+			}
+			peak = max(peak, now)
+		}
+	}
+}
+
+func (s *system) peakMB() (int, error) {
+	kb, err := s.statusKB("VmHWM")
+	return kb / 1024, err
+}
+
+// statusKB reads a figure of the process from /proc.
+func (s *system) statusKB(name string) (int, error) {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.cmd.Process.Pid))
+	if err != nil {
+		return 0, err
+	}
+	_, after, _ := strings.Cut(string(b), name+":")
+	return strconv.Atoi(strings.Fields(after)[0])
+}
+
+// metric reads a figure from /metrics.
+func (s *system) metric(ctx context.Context, name string) (float64, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url+"/metrics", nil)
+	if err != nil {
+		return 0, err
+	}
+	reply, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return 0, err
+	}
+	defer reply.Body.Close()
+	lines := bufio.NewScanner(reply.Body)
+	for lines.Scan() {
+		if value, ok := strings.CutPrefix(lines.Text(), name+" "); ok {
+			return strconv.ParseFloat(value, 64)
+		}
+	}
+	return 0, fmt.Errorf("no figure %s", name)
+}
