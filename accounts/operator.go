@@ -1,0 +1,13 @@
+package accounts
+
+import (
+	"context"
+
+	"github.com/voiceassist/backend"
+)
+
+// SignInAs begins a session of a user without asking for a password: for the
+// operator of the machine, who could read the signing secret anyway.
+func (s *Service) SignInAs(ctx context.Context, u voiceassist.User) (voiceassist.SignIn, error) {
+	return s.beginSession(ctx, u)
+}

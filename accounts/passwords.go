@@ -1,0 +1,98 @@
+package accounts
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/subtle"
+	"encoding/base64"
+	"fmt"
+	"strings"
+	"time"
+
+	"golang.org/x/crypto/argon2"
+
+	"github.com/voiceassist/backend"
+)
+
+// The cost of a password hash: OWASP's argon2id parameters for 19 MiB
+// (https://cheatsheetseries.owasp.org, Password Storage).
+const (
+	argonMemory  = 19456 // KiB
+	argonTime    = 2
+	argonThreads = 1
+	saltLength   = 16
+	keyLength    = 32
+)
+
+// hashWait bounds how long a request waits for its turn to hash. There are as
+// many turns as processors, so that a flood of logins takes neither the memory
+// nor the scheduler from everybody else.
+const hashWait = 5 * time.Second
+
+// nobodysHash is verified for addresses that are not ours, so that the answer
+// takes as long. No password has it: the key is all zero.
+var nobodysHash = encodeHash(make([]byte, saltLength), make([]byte, keyLength))
+
+// hashNew checks a password that somebody has chosen and returns its hash.
+func (s *Service) hashNew(ctx context.Context, password string) (string, error) {
+	if err := voiceassist.CheckPassword(password); err != nil {
+		return "", err
+	}
+	salt := make([]byte, saltLength)
+	rand.Read(salt)
+	key, err := s.derive(ctx, password, salt)
+	if err != nil {
+		return "", err
+	}
+	return encodeHash(salt, key), nil
+}
+
+// verify reports whether password has this hash.
+func (s *Service) verify(ctx context.Context, password, hash string) (bool, error) {
+	salt, want, err := decodeHash(hash)
+	if err != nil {
+		return false, err
+	}
+	if len(password) > 4*voiceassist.MaxPasswordLength {
+		return false, nil // longer than any that was taken, and costly to hash
+	}
+	got, err := s.derive(ctx, password, salt)
+	if err != nil {
+		return false, err
+	}
+	return subtle.ConstantTimeCompare(got, want) == 1, nil
+}
+
+// derive runs argon2id when it is its turn.
+func (s *Service) derive(ctx context.Context, password string, salt []byte) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, hashWait)
+	defer cancel()
+	if err := s.hashes.Acquire(ctx, 1); err != nil {
+		return nil, &voiceassist.Error{Code: voiceassist.Unavailable, Message: "Too many sign-ins at once, try again", RetryAfter: hashWait, Err: err}
+	}
+	defer s.hashes.Release(1)
+	return argon2.IDKey([]byte(password), salt, argonTime, argonMemory, argonThreads, keyLength), nil
+}
+
+// hashPrefix is the beginning of every hash, in the PHC string format:
+// $argon2id$v=19$m=19456,t=2,p=1$salt$key.
+var hashPrefix = fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$", argon2.Version, argonMemory, argonTime, argonThreads)
+
+func encodeHash(salt, key []byte) string {
+	return hashPrefix + base64.RawStdEncoding.EncodeToString(salt) + "$" + base64.RawStdEncoding.EncodeToString(key)
+}
+
+func decodeHash(hash string) (salt, key []byte, err error) {
+	encoded, ok := strings.CutPrefix(hash, hashPrefix)
+	saltText, keyText, found := strings.Cut(encoded, "$")
+	if !ok || !found {
+		return nil, nil, fmt.Errorf("password hash does not begin with %s", hashPrefix)
+	}
+	if salt, err = base64.RawStdEncoding.DecodeString(saltText); err != nil {
+		return nil, nil, fmt.Errorf("salt of a password hash: %w", err)
+	}
+	if key, err = base64.RawStdEncoding.DecodeString(keyText); err != nil {
+		return nil, nil, fmt.Errorf("key of a password hash: %w", err)
+	}
+	return salt, key, nil
+}
