@@ -1,0 +1,103 @@
+package httpapi
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"runtime/debug"
+	"slices"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+	"github.com/valyala/fasthttp"
+
+	"github.com/voiceassist/backend"
+)
+
+// edge is the outermost handler: what happens to every request, whatever it is
+// for and however it ends.
+func (s *Server) edge(next fasthttp.RequestHandler) fasthttp.RequestHandler {
+	return func(ctx *fasthttp.RequestCtx) {
+		req := s.begin(ctx)
+		ctx.SetUserValue(requestKey{}, req)
+		s.metrics.inFlight.Inc()
+		defer s.metrics.inFlight.Dec()
+		s.answer(ctx, req, next)
+		s.finish(ctx, req)
+	}
+}
+
+// answer makes the reply. A panic is the reply 500.
+func (s *Server) answer(ctx *fasthttp.RequestCtx, req *request, next fasthttp.RequestHandler) {
+	defer func() {
+		if r := recover(); r != nil {
+			ctx.Response.Reset()
+			fail(ctx, req, fmt.Errorf("panic: %v\n%s", r, debug.Stack()))
+		}
+	}()
+	path, flat := rewrite(string(ctx.Path()))
+	req.flat = flat
+	ctx.URI().SetPath(path)
+	switch method := string(ctx.Method()); {
+	case s.preflight(ctx):
+		req.route = "preflight"
+		return
+	case method == http.MethodHead:
+		// Routes are registered for GET; a HEAD is a GET whose body stays here.
+		ctx.Request.Header.SetMethod(http.MethodGet)
+		ctx.Response.SkipBody = true
+	case !slices.Contains(fiber.DefaultMethods, method):
+		fail(ctx, req, voiceassist.Errorf(voiceassist.MethodNotAllowed, "Method Not Allowed"))
+		return
+	}
+	next(ctx)
+}
+
+// finish completes the reply and accounts for it.
+func (s *Server) finish(ctx *fasthttp.RequestCtx, req *request) {
+	settle(ctx)
+	s.setHeaders(ctx, req)
+	s.metrics.observe(methodLabel(ctx), req.pattern(), ctx.Response.StatusCode(), time.Since(req.start))
+	s.logRequest(ctx, req)
+}
+
+// methodLabel is the method as a label, of which there must not be endlessly
+// many.
+func methodLabel(ctx *fasthttp.RequestCtx) string {
+	if method := string(ctx.Method()); slices.Contains(fiber.DefaultMethods, method) {
+		return method
+	}
+	return "other"
+}
+
+// malformed answers what is not HTTP enough to reach the edge.
+func (s *Server) malformed(ctx *fasthttp.RequestCtx, err error) {
+	req := s.begin(ctx)
+	fail(ctx, req, &voiceassist.Error{Code: voiceassist.Malformed, Message: "The request is not valid HTTP", Err: err})
+	s.finish(ctx, req)
+}
+
+// drainLimit is how much of a body that nobody wanted is read to keep the
+// connection; net/http uses the same.
+const drainLimit = 256 << 10
+
+// settle leaves the connection at the end of the request. The next request on
+// it would otherwise be read out of this one's body. fasthttp cannot tell when
+// a chunked body has been read to its end, so those end their connection.
+func settle(ctx *fasthttp.RequestCtx) {
+	body := ctx.Request.BodyStream()
+	if body == nil {
+		return
+	}
+	if ctx.Request.Header.ContentLength() >= 0 {
+		_ = ctx.Conn().SetReadDeadline(time.Now().Add(time.Second))
+		if _, err := io.CopyN(io.Discard, body, drainLimit+1); errors.Is(err, io.EOF) {
+			return
+		}
+	}
+	ctx.Response.SetConnectionClose()
+	if c, ok := ctx.Conn().(*lingerConn); ok {
+		c.linger.Store(true)
+	}
+}

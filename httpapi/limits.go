@@ -1,0 +1,98 @@
+package httpapi
+
+import (
+	"context"
+	"net/netip"
+	"time"
+
+	"github.com/voiceassist/backend"
+)
+
+// Limits is what this package asks of redis.Limits: it counts one request under
+// key and says whether rate allows it. It never fails; when it cannot count, it
+// allows.
+type Limits interface {
+	Allow(ctx context.Context, key string, rate voiceassist.Rate) voiceassist.Decision
+}
+
+// Rates are the rate limits: of anonymous routes per client address, of the
+// others per session.
+type Rates struct {
+	Register  voiceassist.Rate
+	Login     voiceassist.Rate
+	Health    voiceassist.Rate // of each of the health routes
+	Anonymous voiceassist.Rate // of other anonymous routes
+	Session   voiceassist.Rate
+	Refresh   voiceassist.Rate // of a token family
+}
+
+// DefaultRates are the limits of the contract.
+var DefaultRates = Rates{
+	Register:  voiceassist.Rate{N: 5, Per: time.Hour},
+	Login:     voiceassist.Rate{N: 10, Per: time.Minute},
+	Health:    voiceassist.Rate{N: 100, Per: time.Minute},
+	Anonymous: voiceassist.Rate{N: 300, Per: time.Minute},
+	Session:   voiceassist.Rate{N: 6000, Per: time.Minute},
+	Refresh:   voiceassist.Rate{N: 20, Per: time.Minute},
+}
+
+// rateName names a rate in keys and in the route table.
+type rateName string
+
+const (
+	rateNone      rateName = ""
+	rateRegister  rateName = "register"
+	rateLogin     rateName = "login"
+	rateHealth    rateName = "health"
+	rateReady     rateName = "ready"
+	rateAnonymous rateName = "anonymous"
+	rateSession   rateName = "session"
+	rateRefresh   rateName = "refresh"
+)
+
+func (r Rates) named(name rateName) voiceassist.Rate {
+	switch name {
+	case rateRegister:
+		return r.Register
+	case rateLogin:
+		return r.Login
+	case rateHealth, rateReady:
+		return r.Health
+	case rateAnonymous:
+		return r.Anonymous
+	case rateSession:
+		return r.Session
+	case rateRefresh:
+		return r.Refresh
+	default:
+		return voiceassist.Rate{}
+	}
+}
+
+// count counts the request against a rate of whom, and is RateLimited when
+// there were too many.
+func (s *Server) count(ctx context.Context, name rateName, whom string) error {
+	rate := s.o.Rates.named(name)
+	if s.o.Limits == nil || rate == (voiceassist.Rate{}) {
+		return nil
+	}
+	d := s.o.Limits.Allow(ctx, string(name)+":"+whom, rate)
+	requestOf(ctx).limit = &d
+	if d.Allowed {
+		return nil
+	}
+	return &voiceassist.Error{Code: voiceassist.RateLimited, Message: "Too many requests, try again later", RetryAfter: d.RetryAfter}
+}
+
+// clientKey is under whom an anonymous client is counted: its address, or the
+// /64 network of an IPv6 address, which is what one customer is given.
+func clientKey(ip netip.Addr) string {
+	if ip.Is4() {
+		return ip.String()
+	}
+	network, err := ip.Prefix(64)
+	if err != nil {
+		return ip.String()
+	}
+	return network.String()
+}

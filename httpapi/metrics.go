@@ -1,0 +1,46 @@
+package httpapi
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// metrics are the figures of the HTTP side.
+type metrics struct {
+	took     *prometheus.HistogramVec
+	inFlight prometheus.Gauge
+	uploads  prometheus.Gauge
+	searches prometheus.Gauge
+}
+
+func newMetrics(r prometheus.Registerer) *metrics {
+	m := &metrics{
+		took: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name:    "voiceassist_http_request_duration_seconds",
+			Help:    "Time to answer a request, by route pattern and status.",
+			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30},
+		}, []string{"method", "route", "status"}),
+		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "voiceassist_http_requests_in_flight",
+			Help: "Requests being answered.",
+		}),
+		uploads: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "voiceassist_http_uploads_in_flight",
+			Help: "Documents being received.",
+		}),
+		searches: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "voiceassist_http_searches_in_flight",
+			Help: "Searches being answered.",
+		}),
+	}
+	if r != nil {
+		r.MustRegister(m.took, m.inFlight, m.uploads, m.searches)
+	}
+	return m
+}
+
+func (m *metrics) observe(method, route string, status int, took time.Duration) {
+	m.took.WithLabelValues(method, route, strconv.Itoa(status)).Observe(took.Seconds())
+}

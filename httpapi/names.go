@@ -1,0 +1,146 @@
+package httpapi
+
+import (
+	"bytes"
+	"encoding/json"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/danielgtaylor/huma/v2"
+)
+
+// twins prints a struct whose fields have snake_case names with each of them in
+// camelCase besides, because the clients disagree: {"created_at":…,"createdAt":…}.
+// Only the struct's own fields are doubled, not those of structs inside it.
+type twins[T any] struct{ V T }
+
+// both returns v printed in both casings.
+func both[T any](v T) twins[T] { return twins[T]{v} }
+
+// MarshalJSON implements json.Marshaler.
+func (t twins[T]) MarshalJSON() ([]byte, error) {
+	buf := buffers.Get().(*bytes.Buffer)
+	defer release(buf)
+	if err := marshal(buf, t.V); err != nil {
+		return nil, err
+	}
+	camels := camelsOf(reflect.TypeFor[T]())
+	object := buf.Bytes()
+	doubled := append(make([]byte, 0, 2*len(object)), object[:len(object)-1]...)
+	eachField(object, func(key, field []byte) {
+		camel, ok := camels[string(key)]
+		if !ok {
+			return
+		}
+		doubled = append(doubled, `,"`...)
+		doubled = append(doubled, camel...)
+		doubled = append(doubled, '"')
+		doubled = append(doubled, field[len(key)+2:]...)
+	})
+	return append(doubled, '}'), nil
+}
+
+// camels are the second names of the fields of every doubled type, by their
+// first: map[reflect.Type]map[string]string.
+var camels sync.Map
+
+// camelsOf returns the second names of the fields of a struct, without those
+// that the struct has itself.
+func camelsOf(t reflect.Type) map[string]string {
+	if names, ok := camels.Load(t); ok {
+		return names.(map[string]string)
+	}
+	own := map[string]bool{}
+	for _, f := range reflect.VisibleFields(t) {
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		own[name] = true
+	}
+	names := map[string]string{}
+	for name := range own {
+		if camel := camelCase(name); !own[camel] {
+			names[name] = camel
+		}
+	}
+	camels.Store(t, names)
+	return names
+}
+
+// Schema implements huma.SchemaProvider: the schema of T with the doubled
+// fields.
+func (t twins[T]) Schema(r huma.Registry) *huma.Schema {
+	typ := reflect.TypeFor[T]()
+	s := r.Schema(typ, false, typ.Name())
+	for _, name := range slices.Sorted(maps.Keys(s.Properties)) {
+		camel := camelCase(name)
+		if _, ok := s.Properties[camel]; !ok {
+			s.Properties[camel] = s.Properties[name]
+		}
+	}
+	return r.Schema(typ, true, typ.Name())
+}
+
+// camelCase turns created_at into createdAt.
+func camelCase(snake string) string {
+	var b strings.Builder
+	up := false
+	for _, r := range snake {
+		if r == '_' {
+			up = true
+			continue
+		}
+		if up && 'a' <= r && r <= 'z' {
+			r -= 'a' - 'A'
+		}
+		up = false
+		b.WriteRune(r)
+	}
+	return b.String()
+}
+
+// snakeCase turns createdAt into created_at.
+func snakeCase(camel string) string {
+	var b strings.Builder
+	for i, r := range camel {
+		if 'A' <= r && r <= 'Z' {
+			if i > 0 {
+				b.WriteByte('_')
+			}
+			r += 'a' - 'A'
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
+}
+
+// unmarshal reads a request's body. The top-level names of an object may be in
+// either casing; v sees them in snake_case.
+func unmarshal(data []byte, v any) error {
+	var object map[string]json.RawMessage
+	if json.Unmarshal(data, &object) != nil || !renameSnake(object) {
+		return json.Unmarshal(data, v)
+	}
+	renamed, err := json.Marshal(object)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(renamed, v)
+}
+
+// renameSnake gives the members of object snake_case names, where those are not
+// taken, and reports whether it changed any.
+func renameSnake(object map[string]json.RawMessage) bool {
+	changed := false
+	for _, name := range slices.Collect(maps.Keys(object)) {
+		snake := snakeCase(name)
+		if _, taken := object[snake]; taken {
+			continue
+		}
+		object[snake] = object[name]
+		delete(object, name)
+		changed = true
+	}
+	return changed
+}

@@ -1,0 +1,237 @@
+package httpapi
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humafiber"
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/voiceassist/backend"
+)
+
+// handler answers a request with a resource. In is a struct as huma reads it:
+// fields tagged path and query, and Body. Out is what the reply carries, before
+// it is put into the envelope; never nil.
+type handler[In, Out any] func(ctx context.Context, in *In) (Out, error)
+
+// none is the input of handlers that need nothing.
+type none struct{}
+
+// section registers the operations of one resource.
+type section struct {
+	s   *Server
+	tag string // under which the OpenAPI document shows them
+}
+
+// route is an operation while it is being described.
+type route struct {
+	op     huma.Operation
+	access access
+	rate   rateName
+	cookie bool
+}
+
+// option changes how a route is registered.
+type option func(*route)
+
+// status sets the status of success, 200 by default.
+func status(code int) option { return func(r *route) { r.op.DefaultStatus = code } }
+
+// limitedBy counts requests against a rate other than the usual one.
+func limitedBy(rate rateName) option { return func(r *route) { r.rate = rate } }
+
+func get[In, Out any](sec section, path string, a access, summary string, h handler[In, Out], opts ...option) {
+	register(sec, http.MethodGet, path, a, summary, h, opts)
+}
+
+func post[In, Out any](sec section, path string, a access, summary string, h handler[In, Out], opts ...option) {
+	register(sec, http.MethodPost, path, a, summary, h, opts)
+}
+
+func put[In, Out any](sec section, path string, a access, summary string, h handler[In, Out], opts ...option) {
+	register(sec, http.MethodPut, path, a, summary, h, opts)
+}
+
+func patch[In, Out any](sec section, path string, a access, summary string, h handler[In, Out], opts ...option) {
+	register(sec, http.MethodPatch, path, a, summary, h, opts)
+}
+
+func del[In, Out any](sec section, path string, a access, summary string, h handler[In, Out], opts ...option) {
+	register(sec, http.MethodDelete, path, a, summary, h, opts)
+}
+
+// output is the output of every operation, as huma wants it.
+type output[T any] struct{ Body T }
+
+func register[In, Out any](sec section, method, path string, a access, summary string, h handler[In, Out], opts []option) {
+	r := route{access: a, rate: a.rate(), op: huma.Operation{
+		OperationID:     operationID(method, path),
+		Method:          method,
+		Path:            path,
+		Summary:         summary,
+		Tags:            []string{sec.tag},
+		Security:        a.security(),
+		Errors:          a.errors(),
+		MaxBodyBytes:    1 << 20,
+		BodyReadTimeout: readTimeout,
+	}}
+	for _, o := range opts {
+		o(&r)
+	}
+	r.op.Middlewares = huma.Middlewares{sec.s.admission(r)}
+	huma.Register(sec.s.api, r.op, func(ctx context.Context, in *In) (*output[Out], error) {
+		ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+		defer cancel()
+		out, err := h(ctx, in)
+		if err != nil {
+			return nil, refusal{err}
+		}
+		return &output[Out]{out}, nil
+	})
+}
+
+// operationID names an operation in generated clients: get-api-auth-me.
+func operationID(method, path string) string {
+	return strings.ToLower(method) + strings.NewReplacer("/", "-", "{", "", "}", "", "_", "-").Replace(path)
+}
+
+// admission is what comes before an operation: who may call it, and how often.
+// It runs before the body is read.
+func (s *Server) admission(r route) func(huma.Context, func(huma.Context)) {
+	return func(hc huma.Context, next func(huma.Context)) {
+		c := humafiber.Unwrap(hc)
+		if err := s.admit(c, r.op.Path, r.access, r.rate, r.cookie); err != nil {
+			fail(c.Context(), requestOf(c.Context()), err)
+			return
+		}
+		// Clients that forget to say so send JSON all the same.
+		c.Request().Header.SetContentType("application/json")
+		next(hc)
+	}
+}
+
+// admit notes the route and lets the caller in, or says why not.
+func (s *Server) admit(c *fiber.Ctx, pattern string, a access, rate rateName, cookie bool) error {
+	req := requestOf(c.Context())
+	req.route = pattern
+	if a == anyone {
+		return s.count(c.UserContext(), rate, clientKey(req.ip))
+	}
+	if err := s.authenticate(c, cookie); err != nil {
+		return err
+	}
+	if err := s.count(c.UserContext(), rate, req.who.SessionID.String()); err != nil {
+		return err
+	}
+	return a.allows(req.who.User)
+}
+
+// raw registers a Fiber handler that reads or writes something else than JSON,
+// behind the same admission. Errors that it returns are written like all others.
+func (s *Server) raw(method, path string, a access, h fiber.Handler, opts ...option) {
+	r := route{access: a, rate: a.rate()}
+	for _, o := range opts {
+		o(&r)
+	}
+	s.app.Add(method, strings.NewReplacer("{", ":", "}", "").Replace(path), func(c *fiber.Ctx) error {
+		if err := s.admit(c, path, r.access, r.rate, r.cookie); err != nil {
+			return err
+		}
+		return h(c)
+	})
+}
+
+// refusal carries an error of ours through huma, which wants to know the status.
+type refusal struct{ err error }
+
+func (r refusal) Error() string  { return r.err.Error() }
+func (r refusal) Unwrap() error  { return r.err }
+func (r refusal) GetStatus() int { return statusOf(r.err) }
+
+// encoded is a reply that only needs to be written.
+type encoded struct{ buf *bytes.Buffer }
+
+// transform puts what an operation returned into the shape that goes over the
+// wire.
+func transform(hc huma.Context, _ string, v any) (any, error) {
+	ctx := humafiber.Unwrap(hc).Context()
+	req := requestOf(ctx)
+	if err, ok := v.(error); ok {
+		fail(ctx, req, err)
+		return encoded{}, nil
+	}
+	buf := buffers.Get().(*bytes.Buffer)
+	if err := encode(buf, ctx, req, v); err != nil {
+		return nil, err
+	}
+	ctx.Response.Header.SetContentType("application/json; charset=utf-8")
+	return encoded{buf}, nil
+}
+
+// writeEncoded is huma's last step. Errors have been written already.
+func writeEncoded(w io.Writer, v any) error {
+	e, ok := v.(encoded)
+	if !ok {
+		return fmt.Errorf("reply of type %T did not pass transform", v)
+	}
+	if e.buf == nil {
+		return nil
+	}
+	defer release(e.buf)
+	_, err := w.Write(e.buf.Bytes())
+	return err
+}
+
+// access says who may call an operation.
+type access int
+
+const (
+	anyone   access = iota
+	signedIn        // any user
+	viewer          // users who may read the admin API
+	admin           // users who may change things
+)
+
+// allows returns nil or a Forbidden error.
+func (a access) allows(u voiceassist.User) error {
+	if a == admin && !u.IsAdmin() || a == viewer && !u.CanView() {
+		return voiceassist.Errorf(voiceassist.Forbidden, "Insufficient permissions")
+	}
+	return nil
+}
+
+func (a access) rate() rateName {
+	if a == anyone {
+		return rateAnonymous
+	}
+	return rateSession
+}
+
+func (a access) errors() []int {
+	if a == anyone {
+		return []int{http.StatusTooManyRequests}
+	}
+	if a == signedIn {
+		return []int{http.StatusUnauthorized, http.StatusTooManyRequests}
+	}
+	return []int{http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests}
+}
+
+// securitySchemes and security describe to readers of the OpenAPI document what
+// authenticate accepts.
+var securitySchemes = map[string]*huma.SecurityScheme{
+	"bearer": {Type: "http", Scheme: "bearer", BearerFormat: "JWT"},
+}
+
+func (a access) security() []map[string][]string {
+	if a == anyone {
+		return nil
+	}
+	return []map[string][]string{{"bearer": {}}}
+}

@@ -1,0 +1,178 @@
+package httpapi
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"reflect"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/valyala/fasthttp"
+
+	"github.com/voiceassist/backend"
+)
+
+// named is a body that is a list. Of its arrays only the one that named returns
+// stands at the top level of the envelope too.
+type named interface{ named() string }
+
+// bare is a body that the v1 guide prints as an array. The total goes into the
+// header X-Total-Count.
+type bare interface{ bare() (rows any, total int) }
+
+// array is a list that the contract sends as an array, in both profiles.
+type array[T any] struct {
+	rows  []T // never nil
+	total int
+}
+
+func (a array[T]) bare() (any, int) { return a.rows, a.total }
+
+// MarshalJSON implements json.Marshaler.
+func (a array[T]) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	err := marshal(&buf, a.rows)
+	return buf.Bytes(), err
+}
+
+// Schema implements huma.SchemaProvider.
+func (a array[T]) Schema(r huma.Registry) *huma.Schema {
+	return r.Schema(reflect.TypeFor[[]T](), true, "")
+}
+
+// reply writes v with a status, in the shape of the request's profile.
+func reply(ctx *fasthttp.RequestCtx, req *request, status int, v any) error {
+	buf := buffers.Get().(*bytes.Buffer)
+	defer release(buf)
+	ctx.SetStatusCode(status)
+	if err := encode(buf, ctx, req, v); err != nil {
+		return err
+	}
+	ctx.Response.Header.SetContentType("application/json; charset=utf-8")
+	ctx.SetBody(buf.Bytes())
+	return nil
+}
+
+// encode appends to out the JSON of a reply whose resource is v.
+func encode(out *bytes.Buffer, ctx *fasthttp.RequestCtx, req *request, v any) error {
+	if b, ok := v.(bare); ok {
+		rows, total := b.bare()
+		ctx.Response.Header.Set("X-Total-Count", strconv.Itoa(total))
+		if req.flat {
+			return marshal(out, rows)
+		}
+	}
+	if req.flat {
+		return marshal(out, v)
+	}
+	inner := buffers.Get().(*bytes.Buffer)
+	defer release(inner)
+	if err := marshal(inner, v); err != nil {
+		return err
+	}
+	list := ""
+	if n, ok := v.(named); ok {
+		list = n.named()
+	}
+	out.Grow(2*inner.Len() + 512)
+	envelope(out, req, ctx.Response.StatusCode() < http.StatusBadRequest, inner.Bytes(), list)
+	return nil
+}
+
+// envelope writes data and, if it is an object, its fields again at the top
+// level. The envelope owns success, data, error and meta; metadata, timestamp
+// and trace_id are the resource's if it has them. If list is not empty, it
+// names the only array that is repeated.
+func envelope(out *bytes.Buffer, req *request, success bool, data []byte, list string) {
+	var own struct{ metadata, timestamp, trace bool }
+	out.WriteByte('{')
+	eachField(data, func(key, field []byte) {
+		switch string(key) {
+		case "success", "data", "error", "meta":
+			return
+		case "metadata":
+			own.metadata = true
+		case "timestamp":
+			own.timestamp = true
+		case "trace_id":
+			own.trace = true
+		}
+		isArray := field[len(key)+len(`"":`)] == '['
+		if list != "" && isArray && string(key) != list {
+			return
+		}
+		out.Write(field)
+		out.WriteByte(',')
+	})
+	now := stamp(time.Now())
+	out.WriteString(`"success":`)
+	out.WriteString(strconv.FormatBool(success))
+	out.WriteString(`,"data":`)
+	out.Write(data)
+	out.WriteString(`,"error":null,"meta":{"request_id":"`)
+	out.WriteString(req.id)
+	out.WriteString(`","timestamp":"`)
+	out.WriteString(now)
+	out.WriteString(`"}`)
+	if !own.metadata {
+		out.WriteString(`,"metadata":{"version":"` + voiceassist.Version + `","request_id":"`)
+		out.WriteString(req.id)
+		out.WriteString(`"}`)
+	}
+	if !own.timestamp {
+		out.WriteString(`,"timestamp":"`)
+		out.WriteString(now)
+		out.WriteByte('"')
+	}
+	if !own.trace {
+		out.WriteString(`,"trace_id":"`)
+		out.WriteString(req.trace)
+		out.WriteByte('"')
+	}
+	out.WriteByte('}')
+}
+
+// marshal appends the JSON of v, without a newline and without escaping <, >
+// and &, which only matters inside HTML.
+func marshal(out *bytes.Buffer, v any) error {
+	enc := json.NewEncoder(out)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		return fmt.Errorf("encode %T: %w", v, err)
+	}
+	out.Truncate(out.Len() - 1)
+	return nil
+}
+
+// timeLayout is RFC 3339 in UTC with milliseconds, which every client's date
+// parser takes.
+const timeLayout = "2006-01-02T15:04:05.000Z"
+
+func stamp(t time.Time) string { return t.UTC().Format(timeLayout) }
+
+// stampOrNil is stamp for times that may be missing, which print as null.
+func stampOrNil(t *time.Time) *string {
+	if t == nil {
+		return nil
+	}
+	return new(stamp(*t))
+}
+
+// epoch is the time in seconds, as the health routes tell it.
+func epoch(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }
+
+var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+// release returns a buffer to the pool, unless one large reply has made it too
+// big to keep.
+func release(buf *bytes.Buffer) {
+	if buf.Cap() > 1<<20 {
+		return
+	}
+	buf.Reset()
+	buffers.Put(buf)
+}
