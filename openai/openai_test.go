@@ -1,0 +1,211 @@
+package openai_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"net/http"
+	"os"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/voiceassist/backend"
+	"github.com/voiceassist/backend/openai"
+	"github.com/voiceassist/backend/openaitest"
+)
+
+func TestMain(m *testing.M) {
+	status := m.Run()
+	if err := goleak.Find(); err != nil && status == 0 {
+		fmt.Fprintln(os.Stderr, err)
+		status = 1
+	}
+	os.Exit(status)
+}
+
+func open(t *testing.T, s *openaitest.Server) *openai.Client {
+	t.Helper()
+	c, err := openai.Open(openai.Options{
+		BaseURL: s.URL, APIKey: "secret", ChatModel: "test-chat",
+		EmbeddingModel: "test-embedding", EmbeddingDim: openaitest.Dim, Timeout: 10 * time.Second,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	return c
+}
+
+var hello = voiceassist.ChatRequest{
+	Messages:  []voiceassist.ChatMessage{{Role: voiceassist.SpeakerUser, Content: "Hello?"}},
+	MaxTokens: 10,
+}
+
+// read collects a stream: its text, and the error that ended it.
+func read(ctx context.Context, c *openai.Client) (string, error) {
+	var text strings.Builder
+	for piece, err := range c.Stream(ctx, hello) {
+		if err != nil {
+			return text.String(), err
+		}
+		text.WriteString(piece)
+	}
+	return text.String(), nil
+}
+
+func TestStreamYieldsTheReply(t *testing.T) {
+	t.Parallel()
+	s := openaitest.New(t, func(openaitest.Chat) openaitest.Reply { return openaitest.Say("Good morning to you.") })
+	text, err := read(t.Context(), open(t, s))
+	if text != "Good morning to you." || err != nil {
+		t.Errorf("Stream = %q, %v", text, err)
+	}
+	if chat := s.Chats()[0]; chat.Model != "test-chat" || chat.Last() != "Hello?" {
+		t.Errorf("the service was asked %+v", chat)
+	}
+}
+
+func TestStreamTellsABrokenReplyFromAnEnd(t *testing.T) {
+	t.Parallel()
+	for name, reply := range map[string]openaitest.Reply{
+		"broken off": {Pieces: []string{"Good ", "morning"}, BreakOff: true},
+		"cut short":  {Pieces: []string{"Good ", "morning"}, Finish: "length"},
+		"censored":   {Pieces: []string{"Good ", "morning"}, Finish: "content_filter"},
+	} {
+		s := openaitest.New(t, func(openaitest.Chat) openaitest.Reply { return reply })
+		text, err := read(t.Context(), open(t, s))
+		if text != "Good morning" || err == nil {
+			t.Errorf("%s: Stream = %q, %v; want the text and an error", name, text, err)
+		}
+	}
+}
+
+func TestStreamEndsWithItsContext(t *testing.T) {
+	t.Parallel()
+	s := openaitest.New(t, func(openaitest.Chat) openaitest.Reply {
+		return openaitest.Reply{Pieces: []string{"Well"}, Stall: true}
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var last error
+	for _, err := range open(t, s).Stream(ctx, hello) {
+		cancel()
+		last = err
+	}
+	if !errors.Is(last, context.Canceled) {
+		t.Errorf("the stream ended with %v, want context.Canceled", last)
+	}
+}
+
+func TestStreamTriesAgainWhenTheServiceStumbles(t *testing.T) {
+	t.Parallel()
+	var calls atomic.Int32
+	s := openaitest.New(t, func(openaitest.Chat) openaitest.Reply {
+		if calls.Add(1) < 3 {
+			return openaitest.Reply{Refuse: http.StatusBadGateway}
+		}
+		return openaitest.Say("There.")
+	})
+	if text, err := read(t.Context(), open(t, s)); text != "There." || err != nil {
+		t.Errorf("Stream = %q, %v", text, err)
+	}
+}
+
+func TestStreamPassesOnThatTheServiceIsBusy(t *testing.T) {
+	t.Parallel()
+	for status, want := range map[int]time.Duration{
+		http.StatusTooManyRequests:    7 * time.Second,
+		http.StatusServiceUnavailable: 7 * time.Second,
+	} {
+		s := openaitest.New(t, func(openaitest.Chat) openaitest.Reply {
+			return openaitest.Reply{Refuse: status, RetryAfter: "7"}
+		})
+		_, err := read(t.Context(), open(t, s))
+		paced, ok := errors.AsType[*voiceassist.Paced](err)
+		if !ok || paced.After != want {
+			t.Errorf("%d: Stream ended with %v, want paced for %s", status, err, want)
+		}
+		if n := len(s.Chats()); n != 1 {
+			t.Errorf("%d: a busy service was asked %d times", status, n)
+		}
+	}
+}
+
+func TestStreamDoesNotRepeatWhatIsRefused(t *testing.T) {
+	t.Parallel()
+	s := openaitest.New(t, func(openaitest.Chat) openaitest.Reply {
+		return openaitest.Reply{Refuse: http.StatusUnauthorized}
+	})
+	if _, err := read(t.Context(), open(t, s)); err == nil || len(s.Chats()) != 1 {
+		t.Errorf("Stream ended with %v after %d requests, want an error after one", err, len(s.Chats()))
+	}
+}
+
+func TestEmbedKeepsOrderAndLength(t *testing.T) {
+	t.Parallel()
+	s := openaitest.New(t, nil)
+	var texts []string
+	for i := range 600 {
+		texts = append(texts, fmt.Sprintf("passage number %d about aspirin", i))
+	}
+	vectors, err := open(t, s).Embed(t.Context(), texts)
+	if err != nil || len(vectors) != len(texts) {
+		t.Fatalf("Embed = %d vectors, %v", len(vectors), err)
+	}
+	for i, v := range vectors {
+		want := openaitest.Vector(texts[i])
+		dot := 0.0
+		for k := range v {
+			dot += float64(v[k]) * float64(want[k])
+		}
+		if math.Abs(dot-1) > 1e-5 {
+			t.Fatalf("vector %d is not that of text %d", i, i)
+		}
+	}
+	for _, batch := range s.Embedded() {
+		if len(batch) > 256 {
+			t.Errorf("a request had %d texts", len(batch))
+		}
+	}
+}
+
+func TestEmbedTypesItsFailures(t *testing.T) {
+	t.Parallel()
+	s := openaitest.New(t, nil)
+	c := open(t, s)
+
+	s.RefuseEmbeddings(http.StatusTooManyRequests, "3")
+	_, err := c.Embed(t.Context(), []string{"a"})
+	if paced, ok := errors.AsType[*voiceassist.Paced](err); !ok || paced.After != 3*time.Second {
+		t.Errorf("429: %v, want paced for 3s", err)
+	}
+	s.RefuseEmbeddings(http.StatusBadRequest, "")
+	_, err = c.Embed(t.Context(), []string{"a"})
+	if failure, ok := errors.AsType[*voiceassist.Failure](err); !ok || failure.Reason != voiceassist.ReasonEmbedding {
+		t.Errorf("400: %v, want a failure of the text", err)
+	}
+	s.RefuseEmbeddings(http.StatusUnauthorized, "")
+	_, err = c.Embed(t.Context(), []string{"a"})
+	if !errors.Is(err, voiceassist.Unavailable) || !strings.Contains(err.Error(), "API key") {
+		t.Errorf("401: %v, want unavailable, naming the key", err)
+	}
+	s.RefuseEmbeddings(http.StatusInternalServerError, "")
+	_, err = c.Embed(t.Context(), []string{"a"})
+	if _, failed := errors.AsType[*voiceassist.Failure](err); err == nil || failed {
+		t.Errorf("500: %v, want an error worth a retry", err)
+	}
+}
+
+func TestOpenRefusesWhatCannotWork(t *testing.T) {
+	t.Parallel()
+	for _, o := range []openai.Options{{BaseURL: "not a url"}, {EmbeddingModel: "m"}} {
+		if _, err := openai.Open(o); err == nil {
+			t.Errorf("Open(%+v) succeeded", o)
+		}
+	}
+}
