@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
+	"reflect"
 	"runtime"
 	"slices"
 	"strings"
@@ -81,19 +82,34 @@ type Config struct {
 // os.Environ. All faults are reported together.
 func ReadConfig(environ []string) (Config, error) {
 	c, err := env.ParseAsWithOptions[Config](env.Options{Environment: env.ToMap(environ)})
-	var faults []error
-	if all, ok := errors.AsType[env.AggregateError](err); ok {
-		faults = append(faults, all.Errors...)
-	} else if err != nil {
-		faults = append(faults, err)
-	}
-	faults = append(faults, c.faults()...)
+	faults := append(unreadable(err), c.faults()...)
 	if err := errors.Join(faults...); err != nil {
 		return c, fmt.Errorf("the configuration is wrong:\n%w", err)
 	}
 	c.WorkerConcurrency = cmp.Or(c.WorkerConcurrency, 4*runtime.GOMAXPROCS(0))
 	c.Extractors = cmp.Or(c.Extractors, runtime.GOMAXPROCS(0))
 	return c, nil
+}
+
+// unreadable returns the values that could not be read at all, by the names of
+// their variables.
+func unreadable(err error) []error {
+	all, ok := errors.AsType[env.AggregateError](err)
+	if !ok {
+		if err == nil {
+			return nil
+		}
+		return []error{err}
+	}
+	var faults []error
+	for _, each := range all.Errors {
+		if parse, ok := errors.AsType[env.ParseError](each); ok {
+			field, _ := reflect.TypeFor[Config]().FieldByName(parse.Name)
+			each = fmt.Errorf("%s: %w", field.Tag.Get("env"), parse.Err)
+		}
+		faults = append(faults, each)
+	}
+	return faults
 }
 
 func (c Config) faults() []error {

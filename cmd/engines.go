@@ -79,10 +79,7 @@ func (e *engines) openRedis(ctx context.Context, cfg Config) (err error) {
 		return fmt.Errorf("REDIS_URL: %w", err)
 	}
 	e.onClose(e.redis.Close)
-	if e.queue, err = e.redis.OpenQueue(); err != nil {
-		return fmt.Errorf("REDIS_URL: %w", err)
-	}
-	e.onClose(e.queue.Close)
+	e.queue = e.redis.Queue()
 	return nil
 }
 

@@ -18,6 +18,8 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"github.com/voiceassist/backend/postgrestest"
 )
 
@@ -42,7 +44,10 @@ func TestMain(m *testing.M) {
 			fmt.Fprintln(os.Stderr, "build the programs under test:", err)
 			return 1
 		}
-		return postgrestest.Main(m)
+		return postgrestest.Main(m,
+			// fasthttp's cleaners sleep for ten seconds before they look whether to end.
+			goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"),
+			goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1"))
 	}())
 }
 

@@ -228,12 +228,7 @@ func openQueue(t *testing.T) (*redis.Queue, *redis.Client) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = client.Close() })
-	queue, err := client.OpenQueue()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = queue.Close() })
-	return queue, client
+	return client.Queue(), client
 }
 
 const patience = 30 * time.Second

@@ -6,11 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"time"
 
 	"github.com/hibiken/asynq"
-	"github.com/hibiken/asynqmon"
+	"github.com/redis/go-redis/v9"
 
 	"github.com/voiceassist/backend"
 )
@@ -18,22 +17,18 @@ import (
 // Queue publishes deliveries through asynq. A lost delivery is made again by
 // the sweeper; a delivery made twice is recognised by its task id.
 type Queue struct {
-	opt       asynq.RedisConnOpt
+	rdb       redis.UniversalClient
 	client    *asynq.Client
 	inspector *asynq.Inspector
 }
 
-// OpenQueue returns the queue in the Redis of c.
-func (c *Client) OpenQueue() (*Queue, error) {
-	opt, err := asynq.ParseRedisURI(c.url)
-	if err != nil {
-		return nil, fmt.Errorf("parse REDIS_URL: %w", err)
-	}
-	return &Queue{opt: opt, client: asynq.NewClient(opt), inspector: asynq.NewInspector(opt)}, nil
+// Queue returns the queue in the Redis of c. It ends with c.
+func (c *Client) Queue() *Queue {
+	return &Queue{rdb: c.rdb, client: asynq.NewClientFromRedisClient(c.rdb), inspector: asynq.NewInspectorFromRedisClient(c.rdb)}
 }
 
-// Close closes the queue's connections.
-func (q *Queue) Close() error { return errors.Join(q.client.Close(), q.inspector.Close()) }
+// MakeRedisClient gives asynqmon our connections.
+func (q *Queue) MakeRedisClient() any { return q.rdb }
 
 // taskTimeout is asynq's own limit of a handler. The ledger's lease is what
 // guards a job; this only has to be longer than any job.
@@ -84,11 +79,6 @@ func (q *Queue) Sizes() (map[voiceassist.Queue]int, error) {
 	return sizes, nil
 }
 
-// Monitor returns asynqmon, to be mounted under path.
-func (q *Queue) Monitor(path string) http.Handler {
-	return asynqmon.New(asynqmon.Options{RootPath: path, RedisConnOpt: q.opt})
-}
-
 // ConsumerOptions tune a Consumer; the zero value is good.
 type ConsumerOptions struct {
 	Concurrency int           // jobs at once; 0 is 4
@@ -114,7 +104,7 @@ func (q *Queue) Consume(handle func(context.Context, voiceassist.Delivery), o Co
 	for _, each := range voiceassist.Queues {
 		weights[string(each.Name)] = each.Weight
 	}
-	server := asynq.NewServer(q.opt, asynq.Config{
+	server := asynq.NewServerFromRedisClient(q.rdb, asynq.Config{
 		Concurrency:       o.Concurrency,
 		Queues:            weights,
 		TaskCheckInterval: 200 * time.Millisecond,

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
 
 	"github.com/voiceassist/backend"
 )
@@ -16,7 +17,6 @@ import (
 // Client is a connection pool to one Redis.
 type Client struct {
 	rdb *redis.Client
-	url string
 }
 
 // Open connects to the Redis at url (redis:// or rediss://) and checks that it
@@ -26,7 +26,10 @@ func Open(ctx context.Context, url string) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("parse REDIS_URL: %w", err)
 	}
-	c := &Client{rdb: redis.NewClient(o), url: url}
+	// Redis Enterprise's announcements of maintenance: asking for them leaves a
+	// goroutine behind.
+	o.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
+	c := &Client{rdb: redis.NewClient(o)}
 	if err := c.Ping(ctx); err != nil {
 		_ = c.rdb.Close()
 		return nil, err
