@@ -80,6 +80,9 @@ func (c command) main(args []string) int {
 		fmt.Fprintln(os.Stderr, err)
 		return exitUsage
 	}
+	if _, set := os.LookupEnv("LOG_LEVEL"); !set {
+		cfg.LogLevel = slog.LevelWarn // a person reads along
+	}
 	usageError := false
 	status := untilSignal(cfg.logger(os.Stderr), func(ctx context.Context, log *slog.Logger) error {
 		err := c.run(ctx, call{cfg: cfg, args: args, out: os.Stdout, log: log})
@@ -294,6 +297,5 @@ func eval(ctx context.Context, c call) error {
 	if len(c.args) != 1 {
 		return errUsage
 	}
-	c.cfg.LogLevel = slog.LevelWarn
-	return Eval(ctx, c.cfg, c.args[0], c.out, c.cfg.logger(os.Stderr))
+	return Eval(ctx, c.cfg, c.args[0], c.out, c.log)
 }

@@ -260,6 +260,6 @@ func (s *system) welcome(ctx context.Context, out io.Writer) error {
 		fmt.Fprintf(out, "  samples     %d documents loaded\n", n)
 	}
 	fmt.Fprintf(out, "  try         %s ask %q\n", os.Args[0], sampleQuestion)
-	fmt.Fprintf(out, "  API         %s/docs   jobs %s/api/admin/jobs/   metrics %s/metrics\n\n", s.url, s.url, s.url)
+	fmt.Fprintf(out, "  see         %s/openapi.json   %s/api/admin/jobs/   %s/metrics\n\n", s.url, s.url, s.url)
 	return nil
 }

@@ -24,32 +24,35 @@ import (
 	"time"
 )
 
+// flagBin is the program to measure.
+var flagBin string
+
 func main() {
-	bin := flag.String("bin", "bin/voiceassist", "the program to measure")
-	only := flag.String("only", "papers,nasty,memory", "which parts to run")
+	flag.StringVar(&flagBin, "bin", "bin/voiceassist", "the program to measure")
+	only := flag.String("only", "papers,nasty,memory,kill", "which parts to run")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, *bin, strings.Split(*only, ",")); err != nil {
+	if err := run(ctx, strings.Split(*only, ",")); err != nil {
 		fmt.Fprintln(os.Stderr, "firstlight:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, bin string, parts []string) (err error) {
+func run(ctx context.Context, parts []string) (err error) {
 	data := cmp.Or(os.Getenv("SHARED_DATA"), "../shared/data")
 	if _, err := os.Stat(filepath.Join(data, "papers")); err != nil {
 		return fmt.Errorf("no data: %w", err)
 	}
-	s, err := startSystem(ctx, bin)
+	s, err := startSystem(ctx, flagBin)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, s.stop()) }()
+	defer func() { err = errors.Join(err, s.stop(), os.RemoveAll(s.dir)) }()
 	for _, part := range []struct {
 		name string
 		run  func(context.Context, *system, string) error
-	}{{"papers", papers}, {"nasty", nasty}, {"memory", memory}} {
+	}{{"papers", papers}, {"nasty", nasty}, {"memory", memory}, {"kill", kill}} {
 		if !slices.Contains(parts, part.name) {
 			continue
 		}

@@ -24,6 +24,7 @@ import (
 
 // system is a program that was started to be measured.
 type system struct {
+	bin   string
 	cmd   *exec.Cmd
 	dir   string
 	url   string
@@ -35,26 +36,32 @@ const (
 	password = "measured-and-found-good"
 )
 
-// startSystem starts the program and signs in once it says that it is ready.
+// startSystem starts the program on a directory of its own and signs in.
 func startSystem(ctx context.Context, bin string) (*system, error) {
 	dir, err := os.MkdirTemp("", "firstlight-")
 	if err != nil {
 		return nil, err
 	}
-	if err := os.Chmod(dir, 0o755); err != nil {
+	if err := os.Chmod(dir, 0o755); err != nil { // Postgres' own account goes through it
 		return nil, err
 	}
-	s := &system{dir: dir, cmd: exec.Command(bin, "up")}
-	s.cmd.Env = append(os.Environ(), "DATA_DIR="+dir, "PORT=0", "ADMIN_EMAIL="+email, "ADMIN_PASSWORD="+password,
+	s := &system{bin: bin, dir: dir}
+	return s, s.start(ctx)
+}
+
+// start starts the program and signs in once it says that it is ready.
+func (s *system) start(ctx context.Context) error {
+	s.cmd, s.url = exec.Command(s.bin, "up"), ""
+	s.cmd.Env = append(os.Environ(), "DATA_DIR="+s.dir, "PORT=0", "ADMIN_EMAIL="+email, "ADMIN_PASSWORD="+password,
 		"ACCESS_TOKEN_TTL=24h", "LOG_LEVEL=ERROR")
 	s.cmd.Stderr = os.Stderr
 	out, err := s.cmd.StdoutPipe()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	begun := time.Now()
 	if err := s.cmd.Start(); err != nil {
-		return nil, err
+		return err
 	}
 	lines := bufio.NewScanner(out)
 	for s.url == "" && lines.Scan() {
@@ -64,17 +71,20 @@ func startSystem(ctx context.Context, bin string) (*system, error) {
 	}
 	go func() { _, _ = io.Copy(io.Discard, out) }()
 	if s.url == "" {
-		return nil, errors.Join(errors.New("the program ended before it was ready"), s.stop())
+		return errors.Join(errors.New("the program ended before it was ready"), s.stop())
 	}
-	fmt.Printf("start       %.1f s, samples loaded\n", time.Since(begun).Seconds())
-	return s, s.signIn(ctx)
+	fmt.Printf("start       ready after %.1f s\n", time.Since(begun).Seconds())
+	return s.signIn(ctx)
 }
 
-// stop ends the program in good order and removes its data.
+// stop ends the program in good order.
 func (s *system) stop() error {
 	_ = s.cmd.Process.Signal(syscall.SIGTERM)
-	return errors.Join(s.cmd.Wait(), os.RemoveAll(s.dir))
+	return s.cmd.Wait()
 }
+
+// kill ends the program as a failing machine does. Wait for it.
+func (s *system) kill() { _ = s.cmd.Process.Kill() }
 
 func (s *system) signIn(ctx context.Context) error {
 	var reply struct {
