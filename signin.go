@@ -15,9 +15,9 @@ type Principal struct {
 
 // Tokens are what a client keeps of a session. All are JWTs.
 type Tokens struct {
-	Access    string // for the Authorization header
-	Refresh   string // works once
-	Cookie    string // for the session cookie alone; lives as long as the session
+	Access    string        // for the Authorization header
+	Refresh   string        // works once
+	Cookie    string        // for the session cookie alone; lives as long as the session
 	AccessTTL time.Duration // from now
 	// RefreshTTL is how long the session lives from now if nobody refreshes it.
 	RefreshTTL time.Duration

@@ -3,7 +3,7 @@ package accounts
 import (
 	"context"
 
-	"github.com/voiceassist/backend"
+	voiceassist "github.com/voiceassist/backend"
 )
 
 // SignInAs begins a session of a user without asking for a password: for the

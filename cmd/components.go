@@ -25,7 +25,7 @@ var (
 
 // RunAPI runs the api process type until ctx ends.
 func RunAPI(ctx context.Context, cfg Config, log *slog.Logger) error {
-	return withEngines(ctx, cfg, log, func(ctx context.Context, e *engines) error {
+	return withEngines(ctx, cfg, func(ctx context.Context, e *engines) error {
 		ln, err := new(net.ListenConfig).Listen(ctx, "tcp", cfg.addr())
 		if err != nil {
 			return fmt.Errorf("PORT: %w", err)
@@ -36,7 +36,7 @@ func RunAPI(ctx context.Context, cfg Config, log *slog.Logger) error {
 
 // RunWorker runs the worker process type until ctx ends.
 func RunWorker(ctx context.Context, cfg Config, log *slog.Logger) error {
-	return withEngines(ctx, cfg, log, func(ctx context.Context, e *engines) error {
+	return withEngines(ctx, cfg, func(ctx context.Context, e *engines) error {
 		return beside(ctx,
 			func(ctx context.Context) error { return work(ctx, cfg, e, log) },
 			func(ctx context.Context) error { return serveMetrics(ctx, cfg, e, "127.0.0.1:9101", log) })
@@ -45,7 +45,7 @@ func RunWorker(ctx context.Context, cfg Config, log *slog.Logger) error {
 
 // RunScheduler runs the scheduler process type until ctx ends.
 func RunScheduler(ctx context.Context, cfg Config, log *slog.Logger) error {
-	return withEngines(ctx, cfg, log, func(ctx context.Context, e *engines) error {
+	return withEngines(ctx, cfg, func(ctx context.Context, e *engines) error {
 		return beside(ctx,
 			func(ctx context.Context) error { return schedule(ctx, cfg, e, log) },
 			func(ctx context.Context) error { return serveMetrics(ctx, cfg, e, "127.0.0.1:9102", log) })
@@ -53,7 +53,7 @@ func RunScheduler(ctx context.Context, cfg Config, log *slog.Logger) error {
 }
 
 // withEngines opens the engines, checks that the ledger is migrated, and runs f.
-func withEngines(ctx context.Context, cfg Config, log *slog.Logger, f func(context.Context, *engines) error) (err error) {
+func withEngines(ctx context.Context, cfg Config, f func(context.Context, *engines) error) (err error) {
 	e, err := openEngines(ctx, cfg)
 	if err != nil {
 		return err

@@ -17,7 +17,7 @@ import (
 
 	"github.com/caarlos0/env/v11"
 
-	"github.com/voiceassist/backend"
+	voiceassist "github.com/voiceassist/backend"
 )
 
 // Config is everything that is set from outside, by environment variables. The
@@ -122,7 +122,7 @@ func (c Config) faults() []error {
 	add(c.Port >= 0 && c.Port < 1<<16, "PORT: %d is no port", c.Port)
 	add(hasScheme(c.DatabaseURL, "postgres", "postgresql"), "DATABASE_URL: want postgres://…")
 	add(hasScheme(c.RedisURL, "redis", "rediss"), "REDIS_URL: want redis://… or rediss://…")
-	add(hasScheme(c.QdrantURL, "http", "https", "grpc", "grpcs"), "QDRANT_URL: want http://host:6334 or https://…, the gRPC port")
+	add(hasScheme(c.QdrantURL, "http", "https", "grpc"), "QDRANT_URL: want http://host:6334 or https://…, the gRPC port")
 	add(hasScheme(c.BlobURL, "file", "s3"), "BLOB_URL: want file:///directory or s3://bucket")
 	add(hasScheme(c.OpenAIBaseURL, "http", "https"), "OPENAI_BASE_URL: want http://… or https://…")
 	for i, secret := range c.JWTSecrets {

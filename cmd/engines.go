@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -16,7 +17,7 @@ import (
 	_ "gocloud.dev/blob/fileblob" // file://
 	_ "gocloud.dev/blob/s3blob"   // s3://
 
-	"github.com/voiceassist/backend"
+	voiceassist "github.com/voiceassist/backend"
 	"github.com/voiceassist/backend/extract"
 	"github.com/voiceassist/backend/openai"
 	"github.com/voiceassist/backend/postgres"
@@ -56,8 +57,8 @@ func openEngines(ctx context.Context, cfg Config) (*engines, error) {
 // Close closes what was opened, last first.
 func (e *engines) Close() error {
 	var errs []error
-	for i := len(e.closers) - 1; i >= 0; i-- {
-		errs = append(errs, e.closers[i]())
+	for _, f := range slices.Backward(e.closers) {
+		errs = append(errs, f())
 	}
 	e.closers = nil
 	return errors.Join(errs...)

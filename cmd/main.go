@@ -7,9 +7,10 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
 
-	"github.com/voiceassist/backend"
+	voiceassist "github.com/voiceassist/backend"
 	"github.com/voiceassist/backend/extract"
 	"github.com/voiceassist/backend/pdfium"
 	"github.com/voiceassist/backend/unipdf"
@@ -20,6 +21,8 @@ const (
 	exitOK     = 0
 	exitFailed = 1
 	exitUsage  = 2 // the command line or the configuration is wrong
+
+	exitInterrupted = 130 // as shells report SIGINT
 )
 
 // Process runs one process type until a signal ends it, and returns its exit
@@ -42,11 +45,32 @@ func Process(run func(context.Context, Config, *slog.Logger) error, needs ...str
 }
 
 // untilSignal runs f with a context that ends at SIGINT or SIGTERM. A second
-// signal ends the process at once.
+// SIGINT, a person's who will not wait, ends the process at once; a second
+// SIGTERM does not, because supervisors and make may send it twice.
 func untilSignal(log *slog.Logger, f func(context.Context, *slog.Logger) error) int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	context.AfterFunc(ctx, stop)
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	signals := make(chan os.Signal, 8)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	done := make(chan struct{})
+	var watching sync.WaitGroup
+	defer watching.Wait()
+	defer close(done)
+	watching.Go(func() {
+		for impatient := false; ; {
+			select {
+			case <-done:
+				signal.Stop(signals)
+				return
+			case sig := <-signals:
+				if sig == os.Interrupt && impatient {
+					os.Exit(exitInterrupted)
+				}
+				impatient = sig == os.Interrupt || impatient
+				cancel()
+			}
+		}
+	})
 	if err := f(ctx, log); err != nil && !errors.Is(err, context.Canceled) {
 		log.Error("ended", slog.Any("error", err))
 		return exitFailed

@@ -36,7 +36,7 @@ func TestMain(m *testing.M) {
 			err = os.Chmod(dir, 0o755)
 		}
 		if err == nil {
-			build := exec.Command("go", "build", "-o", dir, "./voiceassist", "./api", "./worker", "./scheduler")
+			build := exec.CommandContext(context.Background(), "go", "build", "-o", dir, "./voiceassist", "./api", "./worker", "./scheduler")
 			build.Stderr = os.Stderr
 			err = build.Run()
 		}
@@ -69,7 +69,7 @@ func upConfig(t *testing.T, dir string) Config {
 // dataDir is a directory for DATA_DIR that Postgres' own account can reach.
 func dataDir(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "voiceassist-data-")
+	dir, err := os.MkdirTemp("", "voiceassist-data-") //nolint:usetesting // every directory above t.TempDir() is closed to others
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -118,7 +118,7 @@ type output struct {
 // start runs a program with nothing in its environment but env.
 func start(t *testing.T, name string, args []string, env ...string) *process {
 	t.Helper()
-	p := &process{Cmd: exec.Command(filepath.Join(programs, name), args...), out: &output{more: make(chan struct{}, 1)}, done: make(chan struct{})}
+	p := &process{Cmd: exec.CommandContext(t.Context(), filepath.Join(programs, name), args...), out: &output{more: make(chan struct{}, 1)}, done: make(chan struct{})}
 	p.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "LOG_FORMAT=text"}, env...)
 	r, w := io.Pipe()
 	p.Stdout, p.Stderr = w, w

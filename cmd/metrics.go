@@ -35,7 +35,9 @@ func serveMetrics(ctx context.Context, cfg Config, e *engines, usual string, log
 	case <-ctx.Done():
 	}
 	err = closeWithin(ctx, time.Second, server.Shutdown)
-	<-served
+	if served := <-served; !errors.Is(served, http.ErrServerClosed) {
+		err = errors.Join(err, served)
+	}
 	return err
 }
 

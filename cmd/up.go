@@ -14,7 +14,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/voiceassist/backend"
+	voiceassist "github.com/voiceassist/backend"
 	"github.com/voiceassist/backend/embedded"
 	"github.com/voiceassist/backend/embedded/qdrantserver"
 )
@@ -242,9 +242,6 @@ func keptSecret(name string) (string, error) {
 func (s *system) welcome(ctx context.Context, out io.Writer) error {
 	n, err := s.loadSamples(ctx)
 	if err != nil {
-		if ctx.Err() != nil {
-			return nil
-		}
 		return fmt.Errorf("load samples: %w", err)
 	}
 	login := s.cfg.AdminEmail + ", with the password from the first start (`voiceassist admin create` makes another)"

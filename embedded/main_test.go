@@ -82,7 +82,7 @@ func kill(t *testing.T, cmd *exec.Cmd) {
 // directory is; t.TempDir is closed to them.
 func openTempDir(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "voiceassist-test-")
+	dir, err := os.MkdirTemp("", "voiceassist-test-") //nolint:usetesting // see above
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -158,7 +158,7 @@ func eventually(t *testing.T, what string, yes func() bool) {
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
 	for !yes() {
-		if sleep(ctx, pause) != nil {
+		if pauseIn(ctx) != nil {
 			t.Fatalf("not within ten seconds: %s", what)
 		}
 	}

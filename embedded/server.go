@@ -29,14 +29,15 @@ func (c *cluster) start(ctx context.Context, bin binaries) (*Postgres, error) {
 		if !strings.Contains(err.Error(), "pre-existing shared memory block") || time.Since(began) > killGrace {
 			return nil, err
 		}
-		if err := sleep(ctx, pause); err != nil {
+		if err := pauseIn(ctx); err != nil {
 			return nil, err
 		}
 	}
 }
 
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
+// pauseIn waits for one pause, or returns the error of ctx.
+func pauseIn(ctx context.Context) error {
+	t := time.NewTimer(pause)
 	defer t.Stop()
 	select {
 	case <-t.C:
@@ -114,7 +115,7 @@ func (p *Postgres) awaitAnswer(ctx context.Context) error {
 		if refuses(err) {
 			return err
 		}
-		if end := sleep(ctx, pause); end != nil {
+		if end := pauseIn(ctx); end != nil {
 			return fmt.Errorf("%w; at last: %w", end, err)
 		}
 	}
@@ -162,7 +163,7 @@ func (c *cluster) adopt(ctx context.Context) (*Postgres, error) {
 		if refuses(err) {
 			return nil, err
 		}
-		if end := sleep(ctx, pause); end != nil {
+		if end := pauseIn(ctx); end != nil {
 			return nil, fmt.Errorf("process %d has the database in %s open and does not answer: %w; at last: %w", process.pid, c.data(), end, err)
 		}
 	}

@@ -12,7 +12,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/voiceassist/backend"
+	voiceassist "github.com/voiceassist/backend"
 )
 
 // startTimeout is how long a child may take to say hello. Compiling PDFium's
@@ -59,7 +59,7 @@ func launch(path string, args, env []string) (*child, error) {
 		return nil, err
 	}
 	c := &child{in: inW, out: outR, frames: bufio.NewReaderSize(outR, 64<<10), stderr: &tail{}, exited: make(chan struct{})}
-	c.cmd = exec.Command(path, args...)
+	c.cmd = exec.Command(path, args...) //nolint:noctx // a child outlives the document it was started for; the pool ends it
 	c.cmd.Env = env
 	c.cmd.Stdin, c.cmd.Stdout, c.cmd.Stderr = inR, outW, c.stderr
 	c.cmd.WaitDelay = 5 * time.Second
@@ -219,6 +219,7 @@ func (c *child) conclude(kind frameKind, body []byte, pages int) (info voiceassi
 		crash := c.crash(pages, io.EOF)
 		crash.Status = "panic: " + strings.TrimPrefix(r.Message, "panic: ")
 		return info, false, crash
+	default:
+		return info, false, c.crash(pages, fmt.Errorf("unexpected frame %q", byte(kind)))
 	}
-	return info, false, c.crash(pages, fmt.Errorf("unexpected frame %q", byte(kind)))
 }

@@ -1,6 +1,6 @@
 package extract
 
-import "github.com/voiceassist/backend"
+import voiceassist "github.com/voiceassist/backend"
 
 // Engines returns the engines of this package by media type: text, Markdown and
 // HTML.

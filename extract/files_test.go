@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/voiceassist/backend"
+	voiceassist "github.com/voiceassist/backend"
 	"github.com/voiceassist/backend/extract"
 )
 

@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/voiceassist/backend"
+	voiceassist "github.com/voiceassist/backend"
 )
 
 // A frame is its kind (1 byte), the length of its body (4 bytes, big-endian)

@@ -12,7 +12,7 @@ import (
 	"golang.org/x/net/html/atom"
 	"golang.org/x/net/html/charset"
 
-	"github.com/voiceassist/backend"
+	voiceassist "github.com/voiceassist/backend"
 )
 
 // HTML reads HTML files: what a reader came for, without scripts, navigation,

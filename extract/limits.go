@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/voiceassist/backend"
+	voiceassist "github.com/voiceassist/backend"
 )
 
 // Limits bound what one document may cost. A document that overruns one is a

@@ -14,7 +14,7 @@ import (
 	"go.uber.org/goleak"
 	"golang.org/x/sys/unix"
 
-	"github.com/voiceassist/backend"
+	voiceassist "github.com/voiceassist/backend"
 	"github.com/voiceassist/backend/extract"
 )
 

@@ -11,7 +11,7 @@ import (
 	"runtime"
 	"sync"
 
-	"github.com/voiceassist/backend"
+	voiceassist "github.com/voiceassist/backend"
 )
 
 // Options say which program the children are and what they may take.

@@ -6,7 +6,7 @@ import (
 	"path"
 	"strings"
 
-	"github.com/voiceassist/backend"
+	voiceassist "github.com/voiceassist/backend"
 )
 
 // SniffSize is how many of a file's first bytes Sniff looks at.

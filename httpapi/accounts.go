@@ -4,7 +4,7 @@ import (
 	"context"
 	"time"
 
-	"github.com/voiceassist/backend"
+	voiceassist "github.com/voiceassist/backend"
 )
 
 // UserBody is a user as clients see them. Like TokensBody it is exported because

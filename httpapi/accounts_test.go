@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/voiceassist/backend"
+	voiceassist "github.com/voiceassist/backend"
 	"github.com/voiceassist/backend/httpapi"
 )
 

@@ -11,7 +11,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/valyala/fasthttp"
 
-	"github.com/voiceassist/backend"
+	voiceassist "github.com/voiceassist/backend"
 )
 
 func TestTwinsDoubleTheirOwnFieldsAlone(t *testing.T) {

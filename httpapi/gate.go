@@ -7,7 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/semaphore"
 
-	"github.com/voiceassist/backend"
+	voiceassist "github.com/voiceassist/backend"
 )
 
 // gate lets so many requests through at a time and makes the others wait, for a

@@ -5,7 +5,7 @@ import (
 	"net/netip"
 	"time"
 
-	"github.com/voiceassist/backend"
+	voiceassist "github.com/voiceassist/backend"
 )
 
 // Limits is what this package asks of redis.Limits: it counts one request under

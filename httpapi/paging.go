@@ -3,7 +3,7 @@ package httpapi
 import (
 	"github.com/google/uuid"
 
-	"github.com/voiceassist/backend"
+	voiceassist "github.com/voiceassist/backend"
 )
 
 // Paging selects a part of a list. Clients say it in three ways: offset and

@@ -13,7 +13,7 @@ import (
 	"github.com/coder/websocket"
 	"github.com/google/uuid"
 
-	"github.com/voiceassist/backend"
+	voiceassist "github.com/voiceassist/backend"
 	"github.com/voiceassist/backend/httpapi"
 	"github.com/voiceassist/backend/postgres"
 )

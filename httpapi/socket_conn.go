@@ -11,7 +11,7 @@ import (
 	"github.com/gofiber/contrib/websocket"
 	"github.com/google/uuid"
 
-	"github.com/voiceassist/backend"
+	voiceassist "github.com/voiceassist/backend"
 )
 
 // Bounds of one socket.

@@ -4,7 +4,7 @@ import (
 	"errors"
 	"time"
 
-	"github.com/voiceassist/backend"
+	voiceassist "github.com/voiceassist/backend"
 )
 
 // frame is a message to the client, a JSON object with a "type".
@@ -56,8 +56,9 @@ func socketCode(err error) string {
 		return socketInvalid
 	case voiceassist.RateLimited:
 		return socketRateLimited
+	default:
+		return socketBackend
 	}
-	return socketBackend
 }
 
 // errorFrame tells of err without anything internal.
@@ -110,10 +111,11 @@ func (d dialect) end(m voiceassist.Message, seq int) []frame {
 		return []frame{about(m, frame{
 			"type": "message.done", "message": message, "status": m.Status, "timestamp": stamp(time.Now()),
 		}, seq)}
+	default: // v2, also before a client has shown what it speaks
+		return []frame{about(m, frame{
+			"type": "message_done", "content": m.Content, "citations": citations, "message": message, "status": m.Status,
+		}, seq)}
 	}
-	return []frame{about(m, frame{
-		"type": "message_done", "content": m.Content, "citations": citations, "message": message, "status": m.Status,
-	}, seq)}
 }
 
 // about adds to a frame which message it is about, in every spelling that a

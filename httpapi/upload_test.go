@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/voiceassist/backend"
+	voiceassist "github.com/voiceassist/backend"
 	"github.com/voiceassist/backend/httpapi"
 )
 

@@ -12,7 +12,7 @@ import (
 
 	openai "github.com/sashabaranov/go-openai"
 
-	"github.com/voiceassist/backend"
+	voiceassist "github.com/voiceassist/backend"
 )
 
 // Name is the chat model's.
@@ -117,7 +117,7 @@ func (c *Client) request(r voiceassist.ChatRequest) openai.ChatCompletionRequest
 	if reasoning.MatchString(c.opts.ChatModel) {
 		request.MaxCompletionTokens = r.MaxTokens + reasoningTokens
 	} else {
-		request.MaxTokens = r.MaxTokens
+		request.MaxTokens = r.MaxTokens //nolint:staticcheck // deprecated by OpenAI, the only name that other services know
 		request.Temperature = 0.1
 	}
 	for _, m := range r.Messages {

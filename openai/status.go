@@ -9,7 +9,7 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/voiceassist/backend"
+	voiceassist "github.com/voiceassist/backend"
 )
 
 // Bounds of what is read of a reply, in bytes.

@@ -1,11 +1,12 @@
 package pdfium
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"unicode/utf16"
 
-	"github.com/voiceassist/backend"
+	voiceassist "github.com/voiceassist/backend"
 	"github.com/voiceassist/backend/pdfium/layout"
 )
 
@@ -77,23 +78,34 @@ func (d *document) meta(tag string) string {
 	return string(utf16.Decode(units))
 }
 
-// extract emits the pages and returns what the document says of itself.
+// extract emits the pages and returns what the document says of itself. Its
+// title is the one that it claims, unless it claims none or one that is not on
+// its first page and shows another there: templates keep the title of the
+// document that they were made of.
 func (d *document) extract(ctx context.Context, path string, emit func(voiceassist.Page) error) (voiceassist.FileInfo, error) {
-	pages, emitted := d.pages(), 0
+	info := voiceassist.FileInfo{Title: title(d.meta("Title"), path), Author: author(d.meta("Author")), Pages: d.pages()}
+	shown, emitted := "", 0
 	out := layout.NewDocument(func(text string) error {
 		emitted++
+		if emitted == 1 && !says(text, info.Title) {
+			info.Title = cmp.Or(shown, info.Title)
+		}
 		return emit(voiceassist.Page{Number: emitted, Text: text})
 	})
-	for i := range pages {
+	for i := range info.Pages {
 		if err := ctx.Err(); err != nil {
 			return voiceassist.FileInfo{}, err
 		}
-		if err := out.Add(layout.Read(d.glyphs(i))); err != nil {
+		page := layout.Read(d.glyphs(i))
+		if i == 0 {
+			shown = page.Title()
+		}
+		if err := out.Add(page); err != nil {
 			return voiceassist.FileInfo{}, err
 		}
 	}
 	if err := out.Close(); err != nil {
 		return voiceassist.FileInfo{}, err
 	}
-	return voiceassist.FileInfo{Title: title(d.meta("Title"), path), Author: author(d.meta("Author")), Pages: pages}, nil
+	return info, nil
 }

@@ -7,7 +7,7 @@ import (
 	"os"
 	"sync"
 
-	"github.com/voiceassist/backend"
+	voiceassist "github.com/voiceassist/backend"
 )
 
 // Options say where PDFium runs. The zero value works.

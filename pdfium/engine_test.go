@@ -14,7 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/voiceassist/backend"
+	voiceassist "github.com/voiceassist/backend"
 )
 
 // cacheDir keeps the compiled code for all tests of a run.
@@ -129,6 +129,25 @@ func TestPagesAndInfoOfAFile(t *testing.T) {
 		if want := (voiceassist.FileInfo{Title: "Sleep and rest", Author: "A. Author", Pages: 3}); info != want {
 			t.Errorf("info = %+v, want %+v", info, want)
 		}
+	}
+}
+
+func TestTheTitleIsThatOfTheFirstPageWhereTheFileClaimsNoneOrAnother(t *testing.T) {
+	t.Parallel()
+	e := newEngine(t, 0)
+	page := "BT /F 18 Tf 50 750 Td (Sleep and rest in the elderly) Tj ET " + show("Sleep is a state.", "It is good.", "Rest is, too.", "So is tea.", "That is all.")
+	for info, want := range map[string]string{
+		"":                            "Sleep and rest in the elderly",
+		"/Title(paper_v3.doc)":        "Sleep and rest in the elderly",
+		"/Title(Gold in iron wires)":  "Sleep and rest in the elderly",
+		"/Title(Sleep, rest and age)": "Sleep, rest and age",
+	} {
+		if _, got, err := extract(t.Context(), e, writePDF(t, pdf(info, page))); err != nil || got.Title != want {
+			t.Errorf("%s: title %q, %v, want %q", info, got.Title, err, want)
+		}
+	}
+	if _, got, err := extract(t.Context(), e, writePDF(t, pdf("/Title(Scans of gold wires)", ""))); err != nil || got.Title != "Scans of gold wires" {
+		t.Errorf("title of a file without text: %q, %v", got.Title, err)
 	}
 }
 

@@ -21,6 +21,20 @@ func title(s, path string) string {
 	return s
 }
 
+// says reports whether a text has most of the words of a title. It has not those
+// of none.
+func says(text, title string) bool {
+	text = strings.ToLower(text)
+	words := strings.FieldsFunc(strings.ToLower(title), func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) })
+	n := 0
+	for _, w := range words {
+		if strings.Contains(text, w) {
+			n++
+		}
+	}
+	return n*2 > len(words)
+}
+
 // junkAuthor matches accounts that are nobody's name.
 var junkAuthor = regexp.MustCompile(`(?i)^(user|admin(istrator)?|author|owner|unknown|anonymous|root|default|none|n/?a|pc|test|windows user|microsoft office user)$`)
 

@@ -82,7 +82,7 @@ func moduleOf(instance pdfium.Pdfium) (api.Module, error) {
 	v := reflect.Indirect(reflect.ValueOf(instance.GetImplementation()))
 	if v.Kind() == reflect.Struct {
 		if f := v.FieldByName("Module"); f.IsValid() && f.CanInterface() {
-			if mod, ok := f.Interface().(api.Module); ok {
+			if mod, ok := reflect.TypeAssert[api.Module](f); ok {
 				return mod, nil
 			}
 		}

@@ -1,6 +1,7 @@
 package pdfium
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -9,7 +10,7 @@ import (
 
 	"golang.org/x/text/unicode/norm"
 
-	"github.com/voiceassist/backend"
+	voiceassist "github.com/voiceassist/backend"
 )
 
 // papers returns the PDFs of published papers beside which lies the text that
@@ -56,6 +57,44 @@ func TestPapersAreReadInOrder(t *testing.T) {
 	if mean := sum / float64(len(files)); mean < 0.95 {
 		t.Errorf("mean = %.4f, want at least .95", mean)
 	}
+}
+
+// TestPapersHaveTheirTitles compares with the publisher's titles. The files'
+// own information has 23 of 30, nothing of use for 6 and a wrong one.
+func TestPapersHaveTheirTitles(t *testing.T) {
+	t.Parallel()
+	files := papers(t)
+	want := titles(t, filepath.Dir(files[0]))
+	e := newEngine(t, 0)
+	for _, file := range files {
+		_, info, err := extract(t.Context(), e, file)
+		if name := filepath.Base(file); err != nil || letterRuns(info.Title) != letterRuns(want[name]) {
+			t.Errorf("%s: title %q, %v, want %q", name, info.Title, err, want[name])
+		}
+	}
+}
+
+// titles returns the titles by file that a folder's manifest tells.
+func titles(tb testing.TB, dir string) map[string]string {
+	tb.Helper()
+	data, err := os.ReadFile(filepath.Join(dir, "manifest.jsonl"))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	out := map[string]string{}
+	for line := range strings.Lines(string(data)) {
+		var paper struct{ File, Title string }
+		if err := json.Unmarshal([]byte(line), &paper); err != nil {
+			tb.Fatal(err)
+		}
+		out[paper.File] = paper.Title
+	}
+	return out
+}
+
+// letterRuns is a text without case, space and punctuation.
+func letterRuns(s string) string {
+	return strings.Join(token.FindAllString(strings.ToLower(norm.NFKC.String(s)), -1), "")
 }
 
 var (

@@ -6,16 +6,16 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/voiceassist/backend"
+	voiceassist "github.com/voiceassist/backend"
 	"github.com/voiceassist/backend/prose"
 )
 
 // Passages have up to about targetWords words, those of one page as even in
-// size as its sentences allow: 200 words ranked best of 150 to 500 on MedQuAD
-// (docs/decisions.md). A rest of fewer than minWords joins the passage before.
+// size as its sentences allow. On MedQuAD shorter passages rank better, longer
+// ones say more; docs/decisions.md has the figures. A rest of fewer than minWords joins the passage before.
 const (
-	targetWords = 200
-	minWords    = 40
+	targetWords = 150
+	minWords    = 30
 )
 
 // ChunkerName names the way passages are cut; it changes whenever the same

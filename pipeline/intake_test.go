@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/voiceassist/backend"
+	voiceassist "github.com/voiceassist/backend"
 )
 
 func TestIntakeRefusesAtTheDoorAndKeepsNothing(t *testing.T) {

@@ -16,7 +16,7 @@ import (
 	"gocloud.dev/blob"
 	"gocloud.dev/blob/memblob"
 
-	"github.com/voiceassist/backend"
+	voiceassist "github.com/voiceassist/backend"
 	"github.com/voiceassist/backend/embedded"
 	"github.com/voiceassist/backend/embedded/qdrantserver"
 	"github.com/voiceassist/backend/extract"

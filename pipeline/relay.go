@@ -5,7 +5,7 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/voiceassist/backend"
+	voiceassist "github.com/voiceassist/backend"
 	"github.com/voiceassist/backend/postgres"
 )
 

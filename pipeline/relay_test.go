@@ -8,7 +8,7 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/voiceassist/backend"
+	voiceassist "github.com/voiceassist/backend"
 	"github.com/voiceassist/backend/redis"
 )
 

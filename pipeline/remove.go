@@ -7,7 +7,7 @@ import (
 
 	"gocloud.dev/gcerrors"
 
-	"github.com/voiceassist/backend"
+	voiceassist "github.com/voiceassist/backend"
 )
 
 // remove takes a deleted document out of the index, the ledger and the blob

@@ -12,7 +12,7 @@ import (
 	"github.com/google/uuid"
 	"gocloud.dev/blob"
 
-	"github.com/voiceassist/backend"
+	voiceassist "github.com/voiceassist/backend"
 	"github.com/voiceassist/backend/extract"
 	"github.com/voiceassist/backend/postgres"
 )

@@ -3,7 +3,7 @@ package postgres
 import (
 	"context"
 
-	"github.com/voiceassist/backend"
+	voiceassist "github.com/voiceassist/backend"
 )
 
 // FirstAdmin returns the oldest active administrator, or NotFound.

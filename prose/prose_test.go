@@ -67,14 +67,14 @@ func TestParagraphsAreSeparatedByEmptyLinesOnly(t *testing.T) {
 func TestHeadingsAreToldFromSentences(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]bool{
-		"Materials and Methods":             true,
-		"2.1 Study population":              true,
-		"How is asthma diagnosed?":          true,
+		"Materials and Methods":              true,
+		"2.1 Study population":               true,
+		"How is asthma diagnosed?":           true,
 		"The patients were treated at home.": false,
-		"and then it went on":               false,
-		"12.5 ± 3.1  14.2 ± 2.0":            false,
-		"A line\nand another":               false,
-		strings.Repeat("Word ", 30):         false,
+		"and then it went on":                false,
+		"12.5 ± 3.1  14.2 ± 2.0":             false,
+		"A line\nand another":                false,
+		strings.Repeat("Word ", 30):          false,
 	} {
 		if got := IsHeading(text); got != want {
 			t.Errorf("IsHeading(%q) = %v, want %v", text, got, want)

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/voiceassist/backend"
+	voiceassist "github.com/voiceassist/backend"
 )
 
 // Begin stores a question and the answer to it that Answer will write. The
@@ -211,7 +211,7 @@ func (s *Service) model() string {
 func outcome(parent context.Context, err error, left bool) (voiceassist.MessageStatus, error) {
 	switch {
 	case left || parent.Err() != nil && err != nil:
-		return voiceassist.MessageCancelled, nil
+		return voiceassist.MessageCancelled, nil //nolint:nilerr // whoever cancels an answer knows why it ended
 	case err == nil:
 		return voiceassist.MessageComplete, nil
 	}

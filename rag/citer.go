@@ -9,7 +9,7 @@ import (
 	"strings"
 	"unicode"
 
-	"github.com/voiceassist/backend"
+	voiceassist "github.com/voiceassist/backend"
 )
 
 // citer passes on a model's text as it arrives and turns its handles into

@@ -3,9 +3,10 @@ package rag
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
-	"github.com/voiceassist/backend"
+	voiceassist "github.com/voiceassist/backend"
 )
 
 // historyMessages is how many earlier messages of the branch a question is
@@ -52,9 +53,9 @@ func inquire(question string, history []voiceassist.Message) inquiry {
 }
 
 func lastQuestion(history []voiceassist.Message) string {
-	for i := len(history) - 1; i >= 0; i-- {
-		if history[i].Role == voiceassist.SpeakerUser {
-			return history[i].Content
+	for _, m := range slices.Backward(history) {
+		if m.Role == voiceassist.SpeakerUser {
+			return m.Content
 		}
 	}
 	return ""

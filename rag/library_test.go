@@ -14,7 +14,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
-	"github.com/voiceassist/backend"
+	voiceassist "github.com/voiceassist/backend"
 	"github.com/voiceassist/backend/embedded/qdrantserver"
 	"github.com/voiceassist/backend/openaitest"
 	"github.com/voiceassist/backend/postgres"

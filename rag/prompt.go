@@ -4,9 +4,10 @@ import (
 	"cmp"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
-	"github.com/voiceassist/backend"
+	voiceassist "github.com/voiceassist/backend"
 )
 
 // unanswered is what the model is told to reply when the sources do not help.
@@ -57,13 +58,13 @@ var citedHandle = regexp.MustCompile(`\s*\[\d+\]`)
 // are taken out: they number other sources.
 func recent(history []voiceassist.Message, budget int) []voiceassist.ChatMessage {
 	var turns []voiceassist.ChatMessage
-	for i := len(history) - 1; i >= 0; i-- {
-		content := citedHandle.ReplaceAllString(history[i].Content, "")
+	for _, m := range slices.Backward(history) {
+		content := citedHandle.ReplaceAllString(m.Content, "")
 		budget -= voiceassist.CountTokens(content)
 		if budget < 0 {
 			break
 		}
-		turns = append([]voiceassist.ChatMessage{{Role: history[i].Role, Content: content}}, turns...)
+		turns = append([]voiceassist.ChatMessage{{Role: m.Role, Content: content}}, turns...)
 	}
 	return turns
 }

@@ -25,7 +25,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/voiceassist/backend"
+	voiceassist "github.com/voiceassist/backend"
 )
 
 // Store is what the read side needs of the ledger; package postgres documents

@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/voiceassist/backend"
+	voiceassist "github.com/voiceassist/backend"
 )
 
 // The relevance that a passage must reach grows with the highest IDF, that is

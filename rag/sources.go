@@ -3,7 +3,7 @@ package rag
 import (
 	"github.com/google/uuid"
 
-	"github.com/voiceassist/backend"
+	voiceassist "github.com/voiceassist/backend"
 )
 
 // Bounds of the sources of an answer.

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/voiceassist/backend"
+	voiceassist "github.com/voiceassist/backend"
 )
 
 // writer passes an answer on to its reader and keeps what has been passed on.

@@ -11,7 +11,7 @@ import (
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
 
-	"github.com/voiceassist/backend"
+	voiceassist "github.com/voiceassist/backend"
 )
 
 // Queue publishes deliveries through asynq. A lost delivery is made again by
@@ -144,11 +144,15 @@ type asynqLog struct{ log *slog.Logger }
 func (l asynqLog) Debug(args ...any) {
 	l.log.Debug("asynq", slog.String("message", fmt.Sprint(args...)))
 }
+
 func (l asynqLog) Info(args ...any) { l.log.Info("asynq", slog.String("message", fmt.Sprint(args...))) }
+
 func (l asynqLog) Warn(args ...any) { l.log.Warn("asynq", slog.String("message", fmt.Sprint(args...))) }
+
 func (l asynqLog) Error(args ...any) {
 	l.log.Error("asynq", slog.String("message", fmt.Sprint(args...)))
 }
+
 func (l asynqLog) Fatal(args ...any) {
 	l.log.Error("asynq", slog.String("message", fmt.Sprint(args...)))
 }

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/voiceassist/backend"
+	voiceassist "github.com/voiceassist/backend"
 )
 
 func TestWithoutAKeyThereIsNoEngine(t *testing.T) {

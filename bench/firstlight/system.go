@@ -51,7 +51,7 @@ func startSystem(ctx context.Context, bin string) (*system, error) {
 
 // start starts the program and signs in once it says that it is ready.
 func (s *system) start(ctx context.Context) error {
-	s.cmd, s.url = exec.Command(s.bin, "up"), ""
+	s.cmd, s.url = exec.CommandContext(context.WithoutCancel(ctx), s.bin, "up"), "" // stopped in good order when ctx ends
 	s.cmd.Env = append(os.Environ(), "DATA_DIR="+s.dir, "PORT=0", "ADMIN_EMAIL="+email, "ADMIN_PASSWORD="+password,
 		"ACCESS_TOKEN_TTL=24h", "LOG_LEVEL=ERROR")
 	s.cmd.Stderr = os.Stderr
@@ -264,7 +264,7 @@ func (s *system) ask(ctx context.Context, d dialect, question string) ([]citatio
 	if err != nil {
 		return nil, err
 	}
-	defer conn.CloseNow()
+	defer func() { _ = conn.CloseNow() }()
 	conn.SetReadLimit(4 << 20)
 	session := ""
 	if d.start != nil {

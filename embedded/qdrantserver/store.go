@@ -142,7 +142,7 @@ func readAhead(r *bufio.Reader) func(yield func(readResult) bool) {
 			defer close(results)
 			for {
 				message, size, err := readRecord(r)
-				if err == io.EOF {
+				if errors.Is(err, io.EOF) {
 					return
 				}
 				select {

@@ -90,7 +90,7 @@ var (
 // mask makes the running heads of two pages alike. Captions have none: they
 // stand at the edges of many pages, differ in a figure only, and belong there.
 func mask(s string) string {
-	s = strings.Map(func(r rune) rune { return unicode.ToLower(r) }, figures.ReplaceAllString(s, "0"))
+	s = strings.Map(unicode.ToLower, figures.ReplaceAllString(s, "0"))
 	if caption.MatchString(s) {
 		return ""
 	}

@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"os"
 
-	"github.com/voiceassist/backend"
+	voiceassist "github.com/voiceassist/backend"
 	"github.com/voiceassist/backend/extract"
 	"github.com/voiceassist/backend/pdfium"
 )
