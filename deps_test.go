@@ -56,6 +56,7 @@ var rules = map[string]rule{
 	"cmd/scheduler":    {may: []string{"cmd"}},
 	"cmd/voiceassist":  {may: []string{"cmd"}},
 	"cmd/worker":       {may: []string{"cmd"}},
+	"bench/extract":    {may: anything},
 	"bench/firstlight": {may: anything},
 	"bench/retrieval":  {may: anything},
 

@@ -52,7 +52,7 @@ func (e *Engine) Close() error {
 }
 
 // Name implements voiceassist.TextEngine.
-func (*Engine) Name() string { return "pdfium/1" }
+func (*Engine) Name() string { return "pdfium/2" }
 
 // Extract implements voiceassist.TextEngine. The context is looked at between
 // pages only: whoever cannot wait for a page kills the process. A file that

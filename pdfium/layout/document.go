@@ -6,6 +6,7 @@ import "slices"
 // each to tell its furniture, so a text comes some pages late.
 type Document struct {
 	emit  func(text string) error
+	words vocabulary
 	pages []*Page // the last ones added
 	done  int     // of pages, how many have been emitted
 }
@@ -13,7 +14,7 @@ type Document struct {
 // NewDocument returns a Document that calls emit with the text of each page, in
 // order.
 func NewDocument(emit func(text string) error) *Document {
-	return &Document{emit: emit}
+	return &Document{emit: emit, words: vocabulary{}}
 }
 
 // Add takes the next page. Its error is that of emit.
@@ -21,6 +22,7 @@ func (d *Document) Add(p *Page) error {
 	for _, o := range d.pages[max(0, len(d.pages)-neighbours):] {
 		compare(&o.edges, &p.edges)
 	}
+	d.words.add(p)
 	d.pages = append(d.pages, p)
 	if len(d.pages)-d.done <= neighbours {
 		return nil
@@ -47,5 +49,5 @@ func (d *Document) next() error {
 	p := d.pages[d.done]
 	d.done++
 	p.strip()
-	return d.emit(p.text())
+	return d.emit(p.text(d.words))
 }

@@ -7,13 +7,13 @@ import (
 )
 
 // join adds the next line of a paragraph to it.
-func join(text, next string, rows bool) string {
+func (v vocabulary) join(text, next string, rows bool) string {
 	last, _ := utf8.DecodeLastRuneInString(text)
 	first, _ := utf8.DecodeRuneInString(next)
 	switch {
 	case rows:
 		return text + "\n" + next
-	case hyphenated(text) && unicode.IsLower(first):
+	case hyphenated(text) && unicode.IsLower(first) && !v.compound(text, next):
 		return cutHyphen(text) + next
 	case hyphenated(text):
 		return text + next

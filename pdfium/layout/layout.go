@@ -44,10 +44,10 @@ func Read(glyphs []Glyph) *Page {
 
 // text returns the page's paragraphs in reading order, separated by one empty
 // line; each is one line, those of tables are one for each row.
-func (p *Page) text() string {
+func (p *Page) text(v vocabulary) string {
 	paragraphs := make([][]string, len(p.layers))
 	for i, words := range p.layers {
-		paragraphs[i] = flow(words)
+		paragraphs[i] = flow(words, v)
 	}
 	if len(paragraphs) > 1 {
 		paragraphs = covered(paragraphs)
@@ -56,12 +56,12 @@ func (p *Page) text() string {
 }
 
 // flow puts words set in one direction into paragraphs.
-func flow(words []word) []string {
+func flow(words []word, v vocabulary) []string {
 	var lines []line
 	for _, r := range readingOrder(words) {
 		lines = append(lines, r.lines()...)
 	}
-	return texts(resume(paragraphs(lines)))
+	return texts(resume(paragraphs(lines, v), v))
 }
 
 // orient splits the glyphs by direction, to the nearest quarter turn, and turns

@@ -40,7 +40,7 @@ func (s *sheet) lines(x, y float64, texts ...string) *sheet {
 }
 
 func (s *sheet) paragraphs() []string {
-	text := Read(s.glyphs).text()
+	text := Read(s.glyphs).text(nil)
 	if text == "" {
 		return nil
 	}
@@ -283,6 +283,27 @@ func TestEveryPageIsEmittedOnceAndInOrder(t *testing.T) {
 	}
 }
 
+func TestACompoundKeepsItsHyphenWhereTheDocumentHasItWithOneOnly(t *testing.T) {
+	t.Parallel()
+	split := func() *sheet {
+		return new(sheet).lines(50, 100, "This is (well-", "known), and it is re‐", "sistant, as all know.")
+	}
+	for name, c := range map[string]struct{ other, want string }{
+		"nowhere else":      {"Nothing of the kind.", "This is (wellknown), and it is resistant, as all know."},
+		"with a hyphen":     {"Well‑known facts.", "This is (well-known), and it is resistant, as all know."},
+		"with and without":  {"Well-known and wellknown facts.", "This is (wellknown), and it is resistant, as all know."},
+		"only as two words": {"Well known facts.", "This is (wellknown), and it is resistant, as all know."},
+	} {
+		other := new(sheet).draw(50, 100, c.other)
+		if got := pagesOf(t, other, split())[1]; got != c.want {
+			t.Errorf("%s, before: %q, want %q", name, got, c.want)
+		}
+		if got := pagesOf(t, split(), other)[0]; got != c.want {
+			t.Errorf("%s, after: %q, want %q", name, got, c.want)
+		}
+	}
+}
+
 func FuzzRead(f *testing.F) {
 	f.Add(uint64(1), 40, "Any text.\x02 with-\nhyphens 糖 שלום ﬁ")
 	f.Add(uint64(2), 3000, "ab c")
@@ -300,7 +321,13 @@ func FuzzRead(f *testing.F) {
 				X: x, Y: y, Size: size, Angle: rnd.Float64()*40 - 20, Bold: rnd.IntN(2) == 0,
 			}
 		}
-		got := Read(glyphs).text()
+		page := Read(glyphs)
+		if title := page.Title(); !utf8.ValidString(title) {
+			t.Errorf("title is not valid UTF-8: %q", title)
+		}
+		words := vocabulary{}
+		words.add(page)
+		got := page.text(words)
 		if !utf8.ValidString(got) {
 			t.Errorf("text is not valid UTF-8: %q", got)
 		}

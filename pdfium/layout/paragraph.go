@@ -15,7 +15,7 @@ type paragraph struct {
 }
 
 // paragraphs groups lines in reading order.
-func paragraphs(lines []line) []paragraph {
+func paragraphs(lines []line, v vocabulary) []paragraph {
 	var out []paragraph
 	var prev line
 	for i, l := range lines {
@@ -23,7 +23,7 @@ func paragraphs(lines []line) []paragraph {
 			out = append(out, paragraph{text: l.text, size: l.size, rows: l.rows})
 		} else {
 			last := &out[len(out)-1]
-			last.text = join(last.text, l.text, l.rows)
+			last.text = v.join(last.text, l.text, l.rows)
 		}
 		prev = l
 	}
@@ -105,7 +105,7 @@ func goesOn(prev, l line) bool {
 
 // resume puts a paragraph that was interrupted by a caption, a footnote or a
 // table back together: what interrupted it goes after it.
-func resume(ps []paragraph) []paragraph {
+func resume(ps []paragraph, v vocabulary) []paragraph {
 	const reach = 6
 	for i := 0; i < len(ps); i++ {
 		p := &ps[i]
@@ -114,7 +114,7 @@ func resume(ps []paragraph) []paragraph {
 		}
 		for j := i + 1; j < min(len(ps), i+1+reach); j++ {
 			if q := ps[j]; !q.rows && abs(q.size-p.size) < 0.04*p.size && startsLower(q.text) && utf8.RuneCountInString(q.text) > 20 {
-				p.text = join(p.text, q.text, false)
+				p.text = v.join(p.text, q.text, false)
 				ps = append(ps[:j], ps[j+1:]...)
 				i--
 				break

@@ -107,7 +107,7 @@ func joinTitle(text, next string) string {
 	if hyphenated(text) {
 		return text + next
 	}
-	return join(text, next, false)
+	return vocabulary(nil).join(text, next, false)
 }
 
 var (
