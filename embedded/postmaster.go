@@ -101,9 +101,12 @@ func sameFile(a, b string) bool {
 }
 
 // runs reports whether the server is still there and still the one of the data.
-func (m postmaster) runs(data string) bool {
-	now, err := readPostmaster(data)
-	return err == nil && now.pid == m.pid && m.exists()
+// A server that stops removes its file a moment before it ends.
+func (m postmaster) runs(ctx context.Context, data string) bool {
+	if now, err := readPostmaster(data); err == nil {
+		return now.pid == m.pid && m.exists()
+	}
+	return m.exists() && m.serves(ctx, data)
 }
 
 // exists reports whether a process of this number lives.

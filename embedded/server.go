@@ -176,7 +176,7 @@ const adoptedPause = 100 * time.Millisecond
 func (c *cluster) adopted(ctx context.Context, process postmaster, version string) *Postgres {
 	c.log.InfoContext(ctx, "postgres adopted", slog.String("version", version), slog.Int("pid", process.pid), slog.String("data", c.data()))
 	p := c.watch(ctx, process, func() {
-		for process.runs(c.data()) {
+		for process.runs(context.WithoutCancel(ctx), c.data()) {
 			time.Sleep(adoptedPause)
 		}
 	})
