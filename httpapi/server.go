@@ -52,6 +52,7 @@ type Options struct {
 	MaxUploads     int            // received at the same time; 0 is 16
 	MaxSearches    int            // answered at the same time; 0 is 32
 	BusyWait       time.Duration  // how long an upload or a search waits for its turn; 0 is 10 s
+	SocketWait     time.Duration  // how long a chat socket waits for its token, and for its client to take a frame; 0 is 10 s
 }
 
 // withDefaults fills in what was left to us.
@@ -63,6 +64,7 @@ func (o Options) withDefaults() Options {
 	o.MaxUploads = cmp.Or(o.MaxUploads, 16)
 	o.MaxSearches = cmp.Or(o.MaxSearches, 32)
 	o.BusyWait = cmp.Or(o.BusyWait, 10*time.Second)
+	o.SocketWait = cmp.Or(o.SocketWait, 10*time.Second)
 	return o
 }
 

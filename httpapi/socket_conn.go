@@ -3,7 +3,9 @@ package httpapi
 import (
 	"cmp"
 	"context"
+	"errors"
 	"net"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,12 +18,10 @@ import (
 
 // Bounds of one socket.
 const (
-	maxFrame       = 64 << 10         // bytes of a frame from the client
-	maxQueue       = 256              // frames waiting to be sent
-	authWait       = 10 * time.Second // for the token, when the request had none
+	maxFrame       = 64 << 10 // bytes of a frame from the client
+	maxQueue       = 256      // frames waiting to be sent
 	pingInterval   = 25 * time.Second
 	silenceLimit   = 70 * time.Second // without a frame or a pong the client is gone
-	writeWait      = 10 * time.Second // for one frame
 	closeWait      = time.Second      // for the client to answer a close
 	historyLength  = 100              // messages
 	protocolNumber = "1.0"
@@ -117,26 +117,15 @@ func (k *socket) awaitClose() {
 	}
 }
 
-// send queues a frame, waiting while the client is behind. It reports whether
-// the socket is still open.
+// send queues a frame, waiting while the client is behind; put ends the socket
+// of one that stays behind. It reports whether the socket is still open.
 func (k *socket) send(f frame) bool {
-	data := encodeFrame(f)
 	select {
-	case k.out <- data:
-		return true
-	default:
-	}
-	timer := time.NewTimer(writeWait)
-	defer timer.Stop()
-	select {
-	case k.out <- data:
+	case k.out <- encodeFrame(f):
 		return true
 	case <-k.ctx.Done():
-	case <-timer.C:
-		k.ss.slow.Inc()
-		k.end(websocket.ClosePolicyViolation, "the client does not read")
+		return false
 	}
-	return false
 }
 
 // offer queues a frame unless the client is behind.
@@ -213,14 +202,18 @@ func (k *socket) flush() {
 	}
 }
 
-// put writes one frame. A client that does not take it is gone.
+// put writes one frame. A client that does not take it in time is gone.
 func (k *socket) put(kind int, data []byte) bool {
-	_ = k.conn.SetWriteDeadline(time.Now().Add(writeWait)) // writing will tell
-	if err := k.conn.WriteMessage(kind, data); err != nil {
-		k.end(websocket.CloseAbnormalClosure, "")
-		return false
+	_ = k.conn.SetWriteDeadline(time.Now().Add(k.ss.s.o.SocketWait)) // writing will tell
+	err := k.conn.WriteMessage(kind, data)
+	if err == nil {
+		return true
 	}
-	return true
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		k.ss.slow.Inc()
+	}
+	k.end(websocket.CloseAbnormalClosure, "")
+	return false
 }
 
 // authenticate finds out who the client is: from the request, or from the
@@ -234,7 +227,7 @@ func (k *socket) authenticate(o opening) bool {
 		k.who.Store(&o.who)
 		return true
 	}
-	expired := time.AfterFunc(authWait, func() { k.refuse("No token was sent in time") })
+	expired := time.AfterFunc(k.ss.s.o.SocketWait, func() { k.refuse("No token was sent in time") })
 	defer expired.Stop()
 	for {
 		data, err := k.next()

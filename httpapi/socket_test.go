@@ -1,15 +1,20 @@
 package httpapi_test
 
 import (
+	"context"
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/coder/websocket"
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus"
 
+	voiceassist "github.com/voiceassist/backend"
 	"github.com/voiceassist/backend/httpapi"
+	"github.com/voiceassist/backend/postgres"
 )
 
 func TestSocketSpeaksV1(t *testing.T) {
@@ -199,4 +204,69 @@ func TestSocketClosesOnAFrameThatIsTooLarge(t *testing.T) {
 	k := s.connect(in)
 	k.send(`{"type":"message_send","content":"` + strings.Repeat("a", 100<<10) + `"}`)
 	k.wantClosed(websocket.StatusMessageTooBig)
+}
+
+func TestSocketWithoutATokenIsClosedInTime(t *testing.T) {
+	t.Parallel()
+	s := start(t, func(o *httpapi.Options) {
+		o.Assistant = &assistant{}
+		o.SocketWait = 50 * time.Millisecond
+	})
+	k := s.dial("/ws", nil)
+	if e := k.want("error"); e.text("code") != "UNAUTHORIZED" {
+		t.Errorf("told is %v", e)
+	}
+	k.wantClosed(websocket.StatusPolicyViolation)
+}
+
+// TestClientThatDoesNotReadIsClosed has an answer sent that fits into no buffer
+// between the server and a client which writes and never reads.
+func TestClientThatDoesNotReadIsClosed(t *testing.T) {
+	t.Parallel()
+	a := &assistant{}
+	registry := prometheus.NewRegistry()
+	s := start(t, func(o *httpapi.Options) {
+		a.db, o.Assistant, o.Registry = o.Chats.(*postgres.DB), a, registry
+		o.SocketWait = 200 * time.Millisecond
+	})
+	in := s.signIn(voiceassist.RoleUser)
+	x, err := a.db.BeginAnswer(t.Context(), voiceassist.Question{UserID: in.User.ID, Content: "Why?"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := x.Answer
+	m.Content, m.Status = strings.Repeat("Because. ", 1<<20), voiceassist.MessageComplete
+	if _, err := a.db.FinishAnswer(t.Context(), m); err != nil {
+		t.Fatal(err)
+	}
+	k := s.connect(in)
+	k.send(`{"type":"resume","message_id":"` + m.ID.String() + `"}`)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	for err == nil {
+		err = k.conn.Write(ctx, websocket.MessageText, []byte(`{"type":"ping"}`))
+	}
+	if ctx.Err() != nil {
+		t.Fatal("the socket is still open")
+	}
+	if n := metric(t, registry, "voiceassist_sockets_slow_total"); n != 1 {
+		t.Errorf("%v sockets count as slow, want 1", n)
+	}
+}
+
+// metric returns the value of a counter or gauge without labels.
+func metric(t *testing.T, r *prometheus.Registry, name string) float64 {
+	t.Helper()
+	families, err := r.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() == name {
+			m := f.GetMetric()[0]
+			return m.GetCounter().GetValue() + m.GetGauge().GetValue()
+		}
+	}
+	t.Fatalf("no metric %s", name)
+	return 0
 }

@@ -20,7 +20,7 @@ const (
 
 // ChunkerName names the way passages are cut; it changes whenever the same
 // pages would give other passages.
-const ChunkerName = "sentences/1"
+const ChunkerName = "sentences/2"
 
 // Chunker cuts the pages of one document into passages, page by page. A
 // passage never crosses the end of a page, begins and ends with a sentence,

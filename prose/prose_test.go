@@ -3,6 +3,7 @@ package prose
 import (
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
@@ -15,6 +16,17 @@ func TestSentencesEndWhereAReaderWouldEndThem(t *testing.T) {
 		want       []string
 	}{
 		{"plain", "Aspirin helps. It thins the blood! Does it?", []string{"Aspirin helps.", "It thins the blood!", "Does it?"}},
+		{"abbreviations with dots", "It held, e.g. in mice. i.e. nothing ended.", []string{"It held, e.g. in mice. i.e. nothing ended."}},
+		{"et al. before an opener", "It was done by Smith et al. The samples were kept.", []string{"It was done by Smith et al.", "The samples were kept."}},
+		{"in brackets", "It was known (Smith et al.) Aspirin or not.", []string{"It was known (Smith et al.) Aspirin or not."}},
+		{"minutes", "It was heated for 30 min. The flask was closed.", []string{"It was heated for 30 min.", "The flask was closed."}},
+		{"vitamins", "It was hepatitis C. The virus spread.", []string{"It was hepatitis C.", "The virus spread."}},
+		{"species", "J. Smith grew E. coli and S. Aureus. They died.", []string{"J. Smith grew E. coli and S. Aureus.", "They died."}},
+		{"number in front", "The dose was 3.5 mg. No. 5 was best.", []string{"The dose was 3.5 mg.", "No. 5 was best."}},
+		{"bare reference marks", "Later it was not.12 Then (so.) It ended.3–5", []string{"Later it was not.12", "Then (so.)", "It ended.3–5"}},
+		{"two lines", "A heading\n\nA sentence over\ntwo lines. More.", []string{"A heading", "A sentence over\ntwo lines.", "More."}},
+		{"an ellipsis of one sign", "It went on… Then it stopped.", []string{"It went on…", "Then it stopped."}},
+		{"a price", "It cost 5. 3 of them paid.", []string{"It cost 5.", "3 of them paid."}},
 		{"abbreviations", "Smith et al. Found nothing, e.g. Aspirin vs. Placebo.", []string{"Smith et al. Found nothing, e.g. Aspirin vs. Placebo."}},
 		{"figure", "See Fig. 3 and No. 4 for it. The answer is no. Patients left.", []string{"See Fig. 3 and No. 4 for it.", "The answer is no.", "Patients left."}},
 		{"decimals", "The dose was 2.5 mg. It worked.", []string{"The dose was 2.5 mg.", "It worked."}},
@@ -49,6 +61,29 @@ func TestSentencesAreCutWhereNoFullStopComes(t *testing.T) {
 		if s.Len() > maxSentence+10 {
 			t.Errorf("a sentence of %d bytes, want at most about %d", s.Len(), maxSentence)
 		}
+	}
+}
+
+// TestSplittingIsLinear splits texts that once made it look at the same bytes
+// again and again: 2 MB would take it hours.
+func TestSplittingIsLinear(t *testing.T) {
+	t.Parallel()
+	for _, unit := range []string{".", ".x", ". ", "\n", "\n ", "a", "a.[", "a. ", "A. ", "!)", "é", "\n1. ", "e.g. ", "…x", "\xff", "\r\n", "1.", ". a"} {
+		text := strings.Repeat(unit, (2<<20)/len(unit))
+		begun := time.Now()
+		Sentences(text)
+		if took := time.Since(begun); took > 10*time.Second {
+			t.Errorf("2 MB of %q took %s", unit, took)
+		}
+	}
+}
+
+func BenchmarkSentences(b *testing.B) {
+	text := strings.Repeat("The dose was 2.5 mg (Fig. 3). It worked in E. coli, e.g. strain K-12.[4,5]\n\n", 1000)
+	b.SetBytes(int64(len(text)))
+	b.ReportAllocs()
+	for b.Loop() {
+		Sentences(text)
 	}
 }
 

@@ -18,7 +18,7 @@ func TestAlignmentTellsTheRightPassage(t *testing.T) {
 		for i := 0; i < len(paragraphs); i += 4 {
 			paragraph := paragraphs[i]
 			sentences := splitSentences(paragraph)
-			if len(sentences) == 0 || !whole(sentences[0].Text) || !prose(sentences[0].Text) {
+			if len(sentences) == 0 || !whole(sentences[0].Text) || !readable(sentences[0].Text) {
 				continue
 			}
 			claim := sentences[0].Text

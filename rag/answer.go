@@ -157,6 +157,7 @@ func (s *Service) sources(ctx context.Context, q *inquiry) ([]voiceassist.Hit, e
 	if err := s.weigh(ctx, q); err != nil {
 		return nil, err
 	}
+	hits = substance(hits)
 	about := q.relevant(hits)
 	if len(about) == 0 {
 		similar, err := s.similar(ctx, *q)

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/google/uuid"
 
@@ -16,10 +14,9 @@ import (
 
 // Bounds of an extractive answer.
 const (
-	maxQuotes      = 5
-	minQuotes      = 2   // taken even when the second is much weaker than the first
-	maxQuotesEach  = 3   // of one document
-	maxQuoteLength = 700 // code points; longer runs are tables that lost their lines
+	maxQuotes     = 5
+	minQuotes     = 2 // taken even when the second is much weaker than the first
+	maxQuotesEach = 3 // of one document
 )
 
 // The weights of a quote beside what it covers of the question.
@@ -29,6 +26,7 @@ const (
 	findingBonus   = 1.2  // for telling what came out
 	purposeMalus   = 0.75 // for telling what was intended
 	worthOfTheBest = 0.5  // a quote further below the first than this is left out
+	sameShare      = 0.8  // of the stems of the shorter of two quotes that say the same
 )
 
 // Words by which authors tell what they found, and what they set out to do.
@@ -43,8 +41,9 @@ type quotable struct {
 	hit   voiceassist.Hit
 	rank  int // of its passage, from 0
 	quote sentence
-	stems []string // of the question, that it has
-	prior float64  // how well it would answer any question
+	words map[string]bool // its stems
+	stems []string        // of the question, that it has
+	prior float64         // how well it would answer any question
 }
 
 // quote writes an answer of the sentences in the sources that cover most of
@@ -89,21 +88,21 @@ func citedLines(ctx context.Context, p *prover, group []quotable) ([]string, err
 	return lines, nil
 }
 
-// quotables returns the whole sentences of the sources that have at least so
-// many stems of the question, each once.
+// quotables returns the statements of the sources that have at least so many
+// stems of the question, each once.
 func quotables(q inquiry, sources []voiceassist.Hit, atLeast int) []quotable {
 	var found []quotable
 	seen := make(map[string]bool)
 	for rank, hit := range sources {
-		for _, sentence := range splitSentences(hit.Passage.Text) {
+		for _, sentence := range statements(hit.Passage) {
 			words := stemSet(sentence.Text)
 			stems := covered(q.stems, words)
 			key := normalize(sentence.Text)
-			if len(stems) < atLeast || seen[key] || !whole(sentence.Text) || !prose(sentence.Text) {
+			if len(stems) < atLeast || seen[key] {
 				continue
 			}
 			seen[key] = true
-			found = append(found, quotable{hit: hit, rank: rank, quote: sentence, stems: stems, prior: prior(words, rank)})
+			found = append(found, quotable{hit: hit, rank: rank, quote: sentence, words: words, stems: stems, prior: prior(words, rank)})
 		}
 	}
 	return found
@@ -112,37 +111,24 @@ func quotables(q inquiry, sources []voiceassist.Hit, atLeast int) []quotable {
 // prior is what a sentence is worth before the question is looked at.
 func prior(words map[string]bool, rank int) float64 {
 	worth := 1 / (1 + rankDiscount*float64(rank))
-	if overlaps(words, findings) {
+	if shared(words, findings) > 0 {
 		worth *= findingBonus
 	}
-	if overlaps(words, purposes) {
+	if shared(words, purposes) > 0 {
 		worth *= purposeMalus
 	}
 	return worth
 }
 
-func overlaps(a, b map[string]bool) bool {
+// shared returns how many stems two sets have in common.
+func shared(a, b map[string]bool) int {
+	n := 0
 	for stem := range a {
 		if b[stem] {
-			return true
+			n++
 		}
 	}
-	return false
-}
-
-// prose reports whether a sentence is made of words rather than of figures.
-func prose(s string) bool {
-	letters, all := 0, 0
-	for _, r := range s {
-		if unicode.IsSpace(r) {
-			continue
-		}
-		all++
-		if unicode.IsLetter(r) {
-			letters++
-		}
-	}
-	return letters*10 >= all*7 && utf8.RuneCountInString(s) <= maxQuoteLength
+	return n
 }
 
 // pick chooses quotes one by one, each the one that adds most to those before.
@@ -154,7 +140,7 @@ func pick(q inquiry, from []quotable) []quotable {
 	for len(chosen) < maxQuotes {
 		best, worth := -1, 0.0
 		for i, c := range from {
-			if value := q.worth(c, told); value > worth && each[c.hit.Document.ID] < maxQuotesEach {
+			if value := q.worth(c, told); value > worth && each[c.hit.Document.ID] < maxQuotesEach && !c.repeats(chosen) {
 				best, worth = i, value
 			}
 		}
@@ -170,6 +156,18 @@ func pick(q inquiry, from []quotable) []quotable {
 		}
 	}
 	return chosen
+}
+
+// repeats reports whether one of the quotes says the same in nearly the same
+// words, as an abstract and a conclusion do.
+func (c quotable) repeats(quotes []quotable) bool {
+	for _, other := range quotes {
+		n := shared(c.words, other.words)
+		if float64(n) >= sameShare*float64(min(len(c.words), len(other.words))) {
+			return true
+		}
+	}
+	return false
 }
 
 // worth is what a quote adds to quotes that have told some stems already.

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-	"unicode/utf8"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -17,6 +16,7 @@ import (
 	voiceassist "github.com/voiceassist/backend"
 	"github.com/voiceassist/backend/embedded/qdrantserver"
 	"github.com/voiceassist/backend/openaitest"
+	"github.com/voiceassist/backend/pipeline"
 	"github.com/voiceassist/backend/postgres"
 	"github.com/voiceassist/backend/postgrestest"
 	"github.com/voiceassist/backend/qdrant"
@@ -104,14 +104,14 @@ func (l *library) add(title string, pages ...string) uuid.UUID {
 		id, digest, title)
 	l.exec(`INSERT INTO generations (document_id, number, engine, chunker) VALUES ($1, 1, 'test/1', 'test/1')`, id)
 	var points []voiceassist.Point
+	chunker := pipeline.NewChunker(id, 1)
 	for i, page := range pages {
 		l.exec(`INSERT INTO pages (sha256, engine, number, text) VALUES ($1, 'test/1', $2, $3)`, digest, i+1, page)
-		for _, p := range cut(page) {
-			p.ID = voiceassist.PassageID(id, 1, len(points), p.Text)
+		for _, p := range chunker.Chunk(voiceassist.Page{Number: i + 1, Text: page}) {
 			l.exec(`
-				INSERT INTO passages (id, document_id, generation, ordinal, page, char_start, char_end, text, tokens)
-				VALUES ($1, $2, 1, $3, $4, $5, $6, $7, $8)`,
-				p.ID, id, len(points), i+1, p.CharStart, p.CharEnd, p.Text, voiceassist.CountTokens(p.Text))
+				INSERT INTO passages (id, document_id, generation, ordinal, page, char_start, char_end, section, text, tokens)
+				VALUES ($1, $2, 1, $3, $4, $5, $6, $7, $8, $9)`,
+				p.ID, id, p.Ordinal, p.Page, p.CharStart, p.CharEnd, p.Section, p.Text, p.Tokens)
 			point := voiceassist.Point{ID: p.ID, DocumentID: id, Generation: 1, Text: title + "\n" + p.Text}
 			if l.dense {
 				point.Dense = openaitest.Vector(p.Text)
@@ -123,29 +123,6 @@ func (l *library) add(title string, pages ...string) uuid.UUID {
 		l.t.Fatal(err)
 	}
 	return id
-}
-
-// cut returns runs of paragraphs of about 1,400 bytes.
-func cut(page string) []voiceassist.Passage {
-	var passages []voiceassist.Passage
-	start := 0
-	for start < len(page) {
-		end := len(page)
-		if start+1400 < len(page) {
-			if i := strings.Index(page[start+1400:], "\n\n"); i >= 0 {
-				end = start + 1400 + i
-			}
-		}
-		text := strings.TrimRight(page[start:end], "\n")
-		from := utf8.RuneCountInString(page[:start])
-		passages = append(passages, voiceassist.Passage{
-			Text: text, CharStart: from, CharEnd: from + utf8.RuneCountInString(text),
-		})
-		for start = end; start < len(page) && page[start] == '\n'; {
-			start++
-		}
-	}
-	return passages
 }
 
 // checkQuotes fails the test unless every citation of the answer reads as the

@@ -9,20 +9,23 @@ import (
 
 // The relevance that a passage must reach grows with the highest IDF, that is
 // with the logarithm of the number of passages: the larger the library, the
-// more often words meet by chance. Measured with plain-words questions and
-// questions about cooking, tax, football and the like:
+// more often words meet by chance. Measured on passages as the pipeline cuts
+// them, with plain-words questions and questions about cooking, tax, football
+// and the like:
 //
 //	passages   floor   plain words pass   off topic pass
-//	     399    0.33          34 of 34          1 of 32    30 papers, TestGate…
-//	  16,351    0.60          15 of 16          6 of 32    MedQuAD
+//	     945    0.28          33 of 34          2 of 32    30 papers' text, TestGate…
+//	   1,640    0.33          32 of 34          1 of 32    30 papers' PDF files and 13 leaflets
+//	  10,150    0.52          15 of 16          2 of 32    a third of MedQuAD
 const (
-	relevanceSlope = 0.073
-	relevanceFrom  = 2.2 // the highest IDF of four passages
+	relevanceSlope = 0.103
+	relevanceFrom  = 4.85
+	leastRelevance = 0.2 // in a small library
 )
 
 // floor is the relevance that a passage must reach.
 func (q *inquiry) floor() float64 {
-	return max(0, relevanceSlope*(q.idf[absentStem]-relevanceFrom))
+	return max(leastRelevance, relevanceSlope*(q.idf[absentStem]-relevanceFrom))
 }
 
 // absentStem is a stem that no text has, which asks IDF for its highest value.

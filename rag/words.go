@@ -3,6 +3,7 @@ package rag
 import (
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/voiceassist/backend/bm25"
 )
@@ -74,3 +75,11 @@ var vagueStems = stemSet(`what which who whom whose when where why how whether
 	paper papers article articles study studies author authors document documents library research researchers literature
 	evidence according report reported reports measure measured affect affects effect effects result results
 	actually typically currently recent recently today important able big small high low`)
+
+func wordSet(list string) map[string]bool {
+	set := make(map[string]bool)
+	for word := range strings.FieldsSeq(list) {
+		set[word] = true
+	}
+	return set
+}
