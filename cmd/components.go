@@ -165,7 +165,7 @@ func work(ctx context.Context, cfg Config, e *engines, log *slog.Logger) error {
 	e.registry.MustRegister(readerCollector{reader})
 	worker := &pipeline.Worker{
 		Ledger: e.ledger, Index: e.index, Reader: reader, Blobs: e.blobs, Embedder: e.embedder,
-		Metrics: pipeline.NewMetrics(e.registry), Log: log,
+		TempDir: cfg.tempDir, Metrics: pipeline.NewMetrics(e.registry), Log: log,
 	}
 	stop, err := e.queue.Consume(worker.Handle, redis.ConsumerOptions{
 		Concurrency: cfg.WorkerConcurrency, Grace: cfg.ShutdownGrace, Log: log,

@@ -74,6 +74,8 @@ type Config struct {
 	// readerProgram is what children that read documents run; "" is this
 	// program. Tests set it: the reader is slow under the race detector.
 	readerProgram string
+	// tempDir is where originals lie while they are read; "" is the system's.
+	tempDir string
 	// ephemeral makes the embedded Postgres forget everything at the end.
 	ephemeral bool
 }

@@ -56,6 +56,10 @@ func (e *engines) removeOrphans(ctx context.Context, stored map[qdrant.Generatio
 		if len(busy) > 0 {
 			continue
 		}
+		// A job may have published the generation since it was listed.
+		if d, err := e.ledger.Document(ctx, g.DocumentID); err == nil && d.Generation == g.Number {
+			continue
+		}
 		if err := e.index.DeleteGeneration(ctx, g.DocumentID, g.Number); err != nil {
 			return n, err
 		}

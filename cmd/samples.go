@@ -36,12 +36,12 @@ func (s *system) loadSamples(ctx context.Context) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, samplesPatience)
-	defer cancel()
-	if err := s.awaitDocuments(ctx, ids); err != nil {
+	if err := os.WriteFile(marker, nil, 0o600); err != nil {
 		return 0, err
 	}
-	return len(ids), os.WriteFile(marker, nil, 0o600)
+	ctx, cancel := context.WithTimeout(ctx, samplesPatience)
+	defer cancel()
+	return len(ids), s.awaitDocuments(ctx, ids)
 }
 
 func (s *system) acceptSamples(ctx context.Context) ([]uuid.UUID, error) {

@@ -167,6 +167,10 @@ func startLocal(ctx context.Context, cfg Config, log *slog.Logger) (*local, Conf
 		}
 		cfg.QdrantURL = "http://" + l.qdrant.Addr()
 	}
+	cfg.tempDir = filepath.Join(cfg.DataDir, "tmp")
+	if err := errors.Join(os.RemoveAll(cfg.tempDir), os.Mkdir(cfg.tempDir, 0o700)); err != nil {
+		return l, cfg, fmt.Errorf("DATA_DIR: %w", err)
+	}
 	if cfg.BlobURL == "" {
 		cfg.BlobURL = (&url.URL{Scheme: "file", Path: filepath.Join(cfg.DataDir, "blobs")}).String()
 	}
@@ -241,8 +245,8 @@ func keptSecret(name string) (string, error) {
 // user needs to know.
 func (s *system) welcome(ctx context.Context, out io.Writer) error {
 	n, err := s.loadSamples(ctx)
-	if err != nil {
-		return fmt.Errorf("load samples: %w", err)
+	if err != nil && ctx.Err() == nil {
+		s.log.WarnContext(ctx, "samples", slog.Any("error", err))
 	}
 	login := s.cfg.AdminEmail + ", with the password from the first start (`voiceassist admin create` makes another)"
 	switch {

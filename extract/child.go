@@ -2,6 +2,7 @@ package extract
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -208,7 +209,7 @@ func (c *child) conclude(kind frameKind, body []byte, pages int) (info voiceassi
 	}
 	switch kind {
 	case frameFailure:
-		f := &voiceassist.Failure{Reason: r.Reason, Message: r.Message}
+		f := &voiceassist.Failure{Reason: r.Reason, Message: cmp.Or(r.Message, "The file cannot be read.")}
 		if r.Detail != "" {
 			f.Err = errors.New(r.Detail)
 		}

@@ -35,6 +35,7 @@ CREATE TABLE documents (
 -- The same bytes are one living document.
 CREATE UNIQUE INDEX documents_sha256_key ON documents (sha256) WHERE deleted_at IS NULL;
 CREATE INDEX documents_created_at_idx ON documents (created_at DESC, id DESC) WHERE deleted_at IS NULL;
+CREATE UNIQUE INDEX documents_blob_key_key ON documents (blob_key);
 CREATE INDEX documents_state_idx ON documents (state) WHERE deleted_at IS NULL;
 
 -- A job row is also its outbox entry: pending and unpublished means that the
@@ -67,8 +68,8 @@ CREATE TABLE jobs (
 
 -- One unfinished job of a kind per document: a second request joins the first.
 CREATE UNIQUE INDEX jobs_unfinished_key ON jobs (document_id, kind) WHERE state IN ('pending', 'running');
-CREATE INDEX jobs_relay_idx ON jobs (run_at) WHERE state = 'pending' AND published_at IS NULL;
-CREATE INDEX jobs_sweep_idx ON jobs (published_at) WHERE state = 'pending' AND published_at IS NOT NULL;
+CREATE INDEX jobs_relay_idx ON jobs (queue, run_at, id) WHERE state = 'pending' AND published_at IS NULL;
+CREATE INDEX jobs_sweep_idx ON jobs (queue, published_at) WHERE state = 'pending' AND published_at IS NOT NULL;
 CREATE INDEX jobs_lease_idx ON jobs (lease_until) WHERE state = 'running';
 CREATE INDEX jobs_document_id_idx ON jobs (document_id, created_at DESC);
 CREATE INDEX jobs_created_at_idx ON jobs (created_at DESC, id DESC);

@@ -110,6 +110,10 @@ func evenSize(words int) int {
 	return (words + parts - 1) / max(parts, 1)
 }
 
+// longestWord is how many bytes without white space count as one word: sequences
+// and encoded data would make passages without end.
+const longestWord = 20
+
 // countWords counts runs without white space, and each sign of a script that
 // writes without spaces.
 func countWords(s string) int {
@@ -119,7 +123,7 @@ func countWords(s string) int {
 			n++
 		}
 	}
-	return n
+	return max(n, len(s)/longestWord)
 }
 
 func extend(p piece, s prose.Span, words int, section string) piece {

@@ -64,6 +64,18 @@ func TestPassagesAreExactlyThePartsOfThePageThatTheySay(t *testing.T) {
 	}
 }
 
+func TestTextWithoutSpacesMakesPassagesOfBoundedSize(t *testing.T) {
+	t.Parallel()
+	page := voiceassist.Page{Number: 1, Text: strings.Repeat("ACGT", 100_000)}
+	passages := NewChunker(uuid.New(), 1).Chunk(page)
+	checkPassages(t, page, passages)
+	for _, p := range passages {
+		if len(p.Text) > 10_000 {
+			t.Errorf("passage %d has %d bytes", p.Ordinal, len(p.Text))
+		}
+	}
+}
+
 func TestOrdinalsAndSectionsGoOnFromPageToPage(t *testing.T) {
 	t.Parallel()
 	c := NewChunker(uuid.New(), 2)

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -22,6 +23,7 @@ const (
 	pageBatch      = 32      // pages
 	pageBatchBytes = 1 << 20 // or so much text
 	passageBatch   = 128     // passages
+	passageInsert  = 2000    // passages stored in one transaction
 )
 
 // Shares of the stages in a job's progress, in percent.
@@ -153,19 +155,24 @@ func (w *Worker) chunk(ctx context.Context, a *attempt, x postgres.Extraction) (
 	if err != nil {
 		return p, err
 	}
-	p.Generation = number
+	p.Generation, a.generation = number, number
 	chunker := NewChunker(a.DocumentID, number)
 	for first := 1; first <= x.Info.Pages; first += pageBatch {
 		pages, err := w.Ledger.Pages(ctx, x.SHA256, x.Engine, first, pageBatch)
 		if err != nil {
 			return p, err
 		}
+		if want := min(pageBatch, x.Info.Pages-first+1); len(pages) < want {
+			return p, fmt.Errorf("%d of %d pages from %d on are stored", len(pages), want, first)
+		}
 		var passages []voiceassist.Passage
 		for _, page := range pages {
 			passages = append(passages, chunker.Chunk(page)...)
 		}
-		if err := w.Ledger.AddPassages(ctx, a.Attempt, passages); err != nil {
-			return p, err
+		for some := range slices.Chunk(passages, passageInsert) {
+			if err := w.Ledger.AddPassages(ctx, a.Attempt, some); err != nil {
+				return p, err
+			}
 		}
 		for _, passage := range passages {
 			p.Passages++
@@ -186,7 +193,7 @@ func nameWithoutExtension(name string) string {
 }
 
 // publish puts the generation's points into the index, unseen, and makes it
-// the active one, first in the ledger and then in the index.
+// the active one.
 func (w *Worker) publish(ctx context.Context, a *attempt, p postgres.Publication) error {
 	if err := w.eachBatch(ctx, a, p, func(passages []voiceassist.Passage, done int) error {
 		points, err := w.points(ctx, a.document, p, passages)
@@ -202,6 +209,11 @@ func (w *Worker) publish(ctx context.Context, a *attempt, p postgres.Publication
 		})
 	}); err != nil {
 		return err
+	}
+	// Points are seen before the ledger lets them be found, and the old ones go
+	// last: wherever this breaks off, the document stays findable.
+	if err := w.Index.Reveal(ctx, a.DocumentID, p.Generation); err != nil {
+		return fmt.Errorf("reveal generation: %w", err)
 	}
 	if err := w.Ledger.Publish(ctx, a.Attempt, p); err != nil {
 		return err

@@ -110,13 +110,28 @@ func (in *Intake) Commit(ctx context.Context, r voiceassist.Received, m voiceass
 	m = cleanMeta(m)
 	a, obsolete, err := in.Ledger.AddDocument(ctx, r, m)
 	if err != nil {
-		in.Discard(ctx, r)
+		in.discardUnlessKept(ctx, r)
 		return voiceassist.Accepted{}, fmt.Errorf("commit upload: %w", err)
 	}
 	if obsolete != "" {
 		in.Discard(ctx, voiceassist.Received{BlobKey: obsolete})
 	}
 	return a, nil
+}
+
+// discardUnlessKept removes an upload whose commit failed, unless the commit
+// succeeded and only its reply was lost. When that cannot be told it stays.
+func (in *Intake) discardUnlessKept(ctx context.Context, r voiceassist.Received) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanUpTimeout)
+	defer cancel()
+	kept, err := in.Ledger.HasBlob(ctx, r.BlobKey)
+	if err != nil {
+		in.Log.WarnContext(ctx, "blob kept, its document unknown", slog.String("blob_key", r.BlobKey), slog.Any("error", err))
+		return
+	}
+	if !kept {
+		in.Discard(ctx, r)
+	}
 }
 
 // Discard removes a received upload that will not be committed. What cannot be

@@ -21,9 +21,12 @@ import (
 type Index interface {
 	// Upsert stores points under their ids; active says whether searches see them.
 	Upsert(ctx context.Context, points []voiceassist.Point, active bool) error
-	// Activate lets searches see a generation's points and removes the
-	// document's other generations.
+	// Reveal lets searches see a generation's points.
+	Reveal(ctx context.Context, documentID uuid.UUID, generation int) error
+	// Activate does so and removes the document's other generations.
 	Activate(ctx context.Context, documentID uuid.UUID, generation int) error
+	// DeleteGeneration removes the points of one generation.
+	DeleteGeneration(ctx context.Context, documentID uuid.UUID, generation int) error
 	// Delete removes every point of a document.
 	Delete(ctx context.Context, documentID uuid.UUID) error
 	// CountDocument returns how many points a generation has.
@@ -55,9 +58,11 @@ type attempt struct {
 	job      voiceassist.Job
 	document voiceassist.Document
 	lease    time.Duration
-	timeline []voiceassist.JobEvent
-	stage    voiceassist.Stage
-	told     time.Time // when progress was last written
+
+	generation int // the one it builds; 0 before it is opened
+	timeline   []voiceassist.JobEvent
+	stage      voiceassist.Stage
+	told       time.Time // when progress was last written
 }
 
 const defaultLease = 30 * time.Second
@@ -180,12 +185,13 @@ func (w *Worker) progress(ctx context.Context, a *attempt, p postgres.Progress) 
 	return w.Ledger.SetProgress(ctx, a.Attempt, p)
 }
 
-// Retries wait twice as long each time, with jitter, up to maxBackOff. What is
-// down is asked again after pacedFor.
+// Retries wait twice as long each time, with jitter, up to a maximum. What is
+// down is asked again sooner.
 const (
 	firstBackOff = 2 * time.Second
 	maxBackOff   = 5 * time.Minute
-	pacedFor     = 10 * time.Second
+	pacedFor     = 5 * time.Second
+	maxPaced     = time.Minute
 )
 
 // settle tells the ledger how an attempt ended and returns the result's name.
@@ -211,7 +217,7 @@ func (w *Worker) tell(ctx context.Context, a *attempt, err error, stopping bool)
 	if errors.Is(err, voiceassist.ErrFenced) {
 		return "fenced", err
 	}
-	if f, ok := errors.AsType[*voiceassist.Failure](err); ok {
+	if f, ok := errors.AsType[*voiceassist.Failure](err); ok && a.job.Kind == voiceassist.JobIndex {
 		a.note("failed", f.Message, 0)
 		return "failed", w.Ledger.Fail(ctx, a.Attempt, f, a.timeline)
 	}
@@ -223,9 +229,9 @@ func (w *Worker) tell(ctx context.Context, a *attempt, err error, stopping bool)
 		a.note("interrupted", "the worker is stopping", 0)
 		return "interrupted", w.Ledger.Return(ctx, a.Attempt, 0, true, a.timeline)
 	}
-	if voiceassist.CodeOf(err) == voiceassist.Unavailable {
-		a.note("paced", publicDetail(err), 0)
-		return "paced", w.Ledger.Return(ctx, a.Attempt, jitter(pacedFor), true, a.timeline)
+	if e, ok := errors.AsType[*voiceassist.Error](err); ok && e.Code == voiceassist.Unavailable {
+		a.note("paced", e.Message, 0)
+		return "paced", w.Ledger.Return(ctx, a.Attempt, backOff(pacedFor, maxPaced, a.job.GivenBack), true, a.timeline)
 	}
 	return w.retry(ctx, a, err)
 }
@@ -242,7 +248,7 @@ func (w *Worker) retry(ctx context.Context, a *attempt, err error) (string, erro
 			"Reading this file ended the reader %d times, last after page %d. The file is probably damaged: re-save or print it to a new PDF and upload that.", crashLimit, crash.Page)
 		a.note("failed", f.Message, 0)
 		return "failed", w.Ledger.Fail(ctx, a.Attempt, f, a.timeline)
-	case tries >= voiceassist.MaxAttempts:
+	case tries >= voiceassist.MaxAttempts && a.job.Kind == voiceassist.JobIndex: // a deletion is never given up
 		f := voiceassist.Fail(voiceassist.ReasonInternal,
 			"Processing failed %d times in the stage %q. Retry the job; if it fails again the worker's log has the cause under this job's id.", tries, a.stage)
 		a.note("failed", f.Message, 0)
@@ -253,35 +259,27 @@ func (w *Worker) retry(ctx context.Context, a *attempt, err error) (string, erro
 		detail = "the reader crashed"
 	}
 	a.note("retry", detail, 0)
-	return "retry", w.Ledger.Return(ctx, a.Attempt, backOff(tries), false, a.timeline)
+	return "retry", w.Ledger.Return(ctx, a.Attempt, backOff(firstBackOff, maxBackOff, tries-1), false, a.timeline)
 }
 
-// publicDetail is the part of an error that is meant for people.
-func publicDetail(err error) string {
-	if e, ok := errors.AsType[*voiceassist.Error](err); ok {
-		return e.Message
-	}
-	return "something needed is not available"
-}
-
-func backOff(tries int) time.Duration {
-	d := firstBackOff << min(max(tries-1, 0), 10)
-	return jitter(min(d, maxBackOff))
-}
-
-// jitter returns d, give or take a fifth.
-func jitter(d time.Duration) time.Duration {
+// backOff returns how long to wait after so many waits before: first, doubled
+// each time up to most, give or take a fifth.
+func backOff(first, most time.Duration, before int) time.Duration {
+	d := min(first<<min(before, 10), most)
 	return d*4/5 + rand.N(d*2/5+1)
 }
 
-// takeBack removes from the index what an attempt wrote there for a document
-// that was deleted meanwhile: the index cannot be fenced.
+// takeBack removes from the index what an attempt wrote there before it learnt
+// that it had lost its job: the index cannot be fenced.
 func (w *Worker) takeBack(ctx context.Context, a *attempt) {
-	_, err := w.Ledger.Document(ctx, a.DocumentID)
-	if voiceassist.CodeOf(err) != voiceassist.NotFound {
-		return
+	d, err := w.Ledger.Document(ctx, a.DocumentID)
+	switch {
+	case voiceassist.CodeOf(err) == voiceassist.NotFound:
+		err = w.Index.Delete(ctx, a.DocumentID)
+	case err == nil && a.generation != 0 && a.generation != d.Generation:
+		err = w.Index.DeleteGeneration(ctx, a.DocumentID, a.generation)
 	}
-	if err := w.Index.Delete(ctx, a.DocumentID); err != nil {
-		w.Log.WarnContext(ctx, "points of a deleted document not removed; the delete job will", slog.Any("error", err))
+	if err != nil {
+		w.Log.WarnContext(ctx, "points left behind", slog.String("document_id", a.DocumentID.String()), slog.Any("error", err))
 	}
 }

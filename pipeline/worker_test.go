@@ -284,8 +284,8 @@ func TestAnAttemptThatLostItsLeaseWritesNothing(t *testing.T) {
 	}
 	r.broken.set(nil, nil)
 	r.deliver(t)
-	if d := r.document(t, a.Document.ID); d.State != voiceassist.DocumentIndexed || d.Generation != 1 {
-		t.Errorf("the document is %s in generation %d", d.State, d.Generation)
+	if d := r.document(t, a.Document.ID); d.State != voiceassist.DocumentIndexed || d.Generation != 2 {
+		t.Errorf("the document is %s in generation %d, want a generation of its own", d.State, d.Generation)
 	}
 	if active, total := r.points(t); active != 1 || total != 1 {
 		t.Errorf("the index has %d of %d points, want no duplicates", active, total)

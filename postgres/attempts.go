@@ -13,10 +13,12 @@ import (
 
 // StartAttempt gives the job of a delivery to the caller for lease and counts
 // an attempt. started is false, without an error, for a delivery that is out of
-// date: the job runs, has ended, waits for a later delivery, or is the indexing
-// of a deleted document.
+// date: the job runs, has ended, or waits for a later delivery.
 func (db *DB) StartAttempt(ctx context.Context, d voiceassist.Delivery, lease time.Duration) (j voiceassist.Job, doc voiceassist.Document, started bool, err error) {
 	err = db.tx(ctx, func(tx pgx.Tx) error {
+		if err := lockJob(ctx, tx, d.JobID); err != nil {
+			return err
+		}
 		rows, err := tx.Query(ctx, `
 			UPDATE jobs j
 			SET state = 'running', attempts = attempts + 1, lease_until = now() + $3::interval,
@@ -67,14 +69,32 @@ func AttemptOf(j voiceassist.Job) Attempt {
 	return Attempt{JobID: j.ID, DocumentID: j.DocumentID, Number: j.Attempts}
 }
 
-// fence locks the attempt's job for the rest of tx, or returns ErrFenced.
+// lockJob locks a job for the rest of tx and, before it, its document.
+// Everything that locks both does so in this order, so that nobody waits in a
+// circle. It also waits for a relay that is just publishing the job.
+func lockJob(ctx context.Context, tx pgx.Tx, id uuid.UUID) error {
+	if _, err := tx.Exec(ctx, `
+		SELECT 1
+		FROM documents
+		WHERE id = (SELECT document_id FROM jobs WHERE id = $1)
+		FOR NO KEY UPDATE`, id); err != nil {
+		return err
+	}
+	_, err := tx.Exec(ctx, `SELECT 1 FROM jobs WHERE id = $1 FOR UPDATE`, id)
+	return err
+}
+
+// fence locks the attempt's job and document for the rest of tx, or returns
+// ErrFenced.
 func fence(ctx context.Context, tx pgx.Tx, a Attempt) error {
+	if err := lockJob(ctx, tx, a.JobID); err != nil {
+		return err
+	}
 	var one int
 	err := tx.QueryRow(ctx, `
 		SELECT 1
 		FROM jobs
-		WHERE id = $1 AND attempts = $2 AND state = 'running'
-		FOR UPDATE`, a.JobID, a.Number).Scan(&one)
+		WHERE id = $1 AND attempts = $2 AND state = 'running'`, a.JobID, a.Number).Scan(&one)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return voiceassist.ErrFenced
 	}
@@ -104,31 +124,34 @@ type Progress struct {
 // SetProgress records how far the attempt has come, on the job and on its
 // document.
 func (db *DB) SetProgress(ctx context.Context, a Attempt, p Progress) error {
-	tag, err := db.pool.Exec(ctx, `
-		WITH job AS (
-			UPDATE jobs
-			SET stage = $3, processed = $4, total = $5, progress = $6
-			WHERE id = $1 AND attempts = $2 AND state = 'running'
-			RETURNING document_id
-		)
-		UPDATE documents d
-		SET stage = $3, progress = $6, updated_at = now()
-		FROM job
-		WHERE d.id = job.document_id`, a.JobID, a.Number, string(p.Stage), p.Processed, p.Total, p.Percent)
-	if err == nil && tag.RowsAffected() == 0 {
-		return voiceassist.ErrFenced
-	}
-	return classify(err)
+	return db.tx(ctx, func(tx pgx.Tx) error {
+		if err := fence(ctx, tx, a); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, `
+			WITH job AS (
+				UPDATE jobs
+				SET stage = $3, processed = $4, total = $5, progress = $6
+				WHERE id = $1
+			)
+			UPDATE documents
+			SET stage = $3, progress = $6, updated_at = now()
+			WHERE id = $2`, a.JobID, a.DocumentID, string(p.Stage), p.Processed, p.Total, p.Percent)
+		return err
+	})
 }
 
 // Complete ends the job well. An index job's document is indexed.
 func (db *DB) Complete(ctx context.Context, a Attempt, timeline []voiceassist.JobEvent) error {
 	return db.tx(ctx, func(tx pgx.Tx) error {
-		tag, err := tx.Exec(ctx, `
+		if err := fence(ctx, tx, a); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, `
 			WITH job AS (
 				UPDATE jobs
 				SET state = 'completed', lease_until = NULL, completed_at = now(), progress = 100, stage = ''
-				WHERE id = $1 AND attempts = $2 AND state = 'running'
+				WHERE id = $1
 				RETURNING document_id, kind
 			)
 			UPDATE documents d
@@ -136,12 +159,8 @@ func (db *DB) Complete(ctx context.Context, a Attempt, timeline []voiceassist.Jo
 				stage = '', progress = 100,
 				indexed_at = CASE WHEN kind = 'index' THEN now() ELSE indexed_at END, updated_at = now()
 			FROM job
-			WHERE d.id = job.document_id`, a.JobID, a.Number)
-		if err != nil {
+			WHERE d.id = job.document_id`, a.JobID); err != nil {
 			return err
-		}
-		if tag.RowsAffected() == 0 {
-			return voiceassist.ErrFenced
 		}
 		return addEvents(ctx, tx, a.JobID, timeline)
 	})

@@ -70,7 +70,7 @@ func documentBySHA256(ctx context.Context, tx pgx.Tx, sha256 string) (voiceassis
 		SELECT `+documentColumns+`
 		FROM documents d
 		WHERE d.sha256 = $1 AND d.deleted_at IS NULL
-		FOR UPDATE`, sha256)
+		FOR NO KEY UPDATE`, sha256)
 	if err != nil {
 		return voiceassist.Document{}, err
 	}
@@ -114,6 +114,12 @@ func acceptAgain(ctx context.Context, tx pgx.Tx, d voiceassist.Document, r voice
 	job, err := addJob(ctx, tx, d.ID, voiceassist.JobIndex, m.Queue)
 	a.JobID = job.ID
 	return a, d.BlobKey, err
+}
+
+// HasBlob reports whether a document's original is kept under a key.
+func (db *DB) HasBlob(ctx context.Context, key string) (has bool, err error) {
+	err = db.pool.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM documents WHERE blob_key = $1)`, key).Scan(&has)
+	return has, classify(err)
 }
 
 // Document returns a living document, or NotFound.
@@ -224,22 +230,17 @@ func (db *DB) DeleteDocument(ctx context.Context, id uuid.UUID) (jobID uuid.UUID
 	return jobID, err
 }
 
-// Reindex runs documents through the pipeline again, as a new generation; nil
-// means all of them. A document that is being indexed already joins that job.
-// An id that is not a living document's is a NotFound error and nothing is
-// done.
+// Reindex runs documents through the pipeline again, as a new generation. A
+// document that is being indexed already joins that job. An id that is not a
+// living document's is a NotFound error and nothing is done. nil means all
+// documents: those are taken a batch at a time, each in a transaction of its
+// own, so that nobody waits for long.
 func (db *DB) Reindex(ctx context.Context, ids []uuid.UUID) (jobs []voiceassist.Job, err error) {
+	if ids == nil {
+		return db.reindexAll(ctx)
+	}
 	err = db.tx(ctx, func(tx pgx.Tx) error {
-		rows, err := tx.Query(ctx, `
-			SELECT id
-			FROM documents
-			WHERE deleted_at IS NULL AND ($1::uuid[] IS NULL OR id = ANY($1))
-			ORDER BY id
-			FOR UPDATE`, ids)
-		if err != nil {
-			return err
-		}
-		found, err := pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
+		found, err := livingDocuments(ctx, tx, `id = ANY($1)`, ids)
 		if err != nil {
 			return err
 		}
@@ -250,6 +251,50 @@ func (db *DB) Reindex(ctx context.Context, ids []uuid.UUID) (jobs []voiceassist.
 		return err
 	})
 	return jobs, err
+}
+
+// reindexBatch is how many documents one transaction takes.
+const reindexBatch = 1000
+
+func (db *DB) reindexAll(ctx context.Context) (jobs []voiceassist.Job, err error) {
+	for last, more := uuid.Nil, true; more; {
+		if err := db.tx(ctx, func(tx pgx.Tx) error {
+			found, err := livingDocuments(ctx, tx, `id > $1`, last)
+			if err != nil {
+				return err
+			}
+			if more = len(found) == reindexBatch; len(found) > 0 {
+				last = found[len(found)-1]
+			}
+			added, err := addJobs(ctx, tx, found)
+			jobs = append(jobs, added...)
+			return err
+		}); err != nil {
+			return jobs, err
+		}
+	}
+	return jobs, nil
+}
+
+// livingDocuments locks the documents that are not deleted and meet the
+// condition, at most reindexBatch of them unless they are named, in the order
+// of their ids.
+func livingDocuments(ctx context.Context, tx pgx.Tx, condition string, arg any) ([]uuid.UUID, error) {
+	limit := reindexBatch
+	if named, ok := arg.([]uuid.UUID); ok {
+		limit = len(named)
+	}
+	rows, err := tx.Query(ctx, `
+		SELECT id
+		FROM documents
+		WHERE deleted_at IS NULL AND `+condition+`
+		ORDER BY id
+		LIMIT $2
+		FOR NO KEY UPDATE`, arg, limit)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
 }
 
 func firstMissing(want, have []uuid.UUID) uuid.UUID {

@@ -160,8 +160,14 @@ func (db *DB) Jobs(ctx context.Context, f voiceassist.JobFilter) (jobs []voiceas
 // indexed if an earlier generation is. Any other job is a Conflict.
 func (db *DB) CancelJob(ctx context.Context, id uuid.UUID) (j voiceassist.Job, err error) {
 	err = db.tx(ctx, func(tx pgx.Tx) error {
+		if err := lockJob(ctx, tx, id); err != nil {
+			return err
+		}
 		var document uuid.UUID
-		err := tx.QueryRow(ctx, `SELECT document_id FROM jobs WHERE id = $1 AND state IN ('pending', 'running') AND kind = 'index' FOR UPDATE`, id).Scan(&document)
+		err := tx.QueryRow(ctx, `
+			SELECT document_id
+			FROM jobs
+			WHERE id = $1 AND state IN ('pending', 'running') AND kind = 'index'`, id).Scan(&document)
 		if err != nil {
 			return conflictUnlessMissing(ctx, tx, id, err, "the job cannot be cancelled: it has ended, or is a deletion")
 		}
@@ -185,13 +191,15 @@ func (db *DB) CancelJob(ctx context.Context, id uuid.UUID) (j voiceassist.Job, e
 // cancelled, and returns the new job. Any other job is a Conflict.
 func (db *DB) RetryJob(ctx context.Context, id uuid.UUID) (j voiceassist.Job, err error) {
 	err = db.tx(ctx, func(tx pgx.Tx) error {
+		if err := lockJob(ctx, tx, id); err != nil {
+			return err
+		}
 		var document uuid.UUID
 		err := tx.QueryRow(ctx, `
 			SELECT j.document_id
 			FROM jobs j
 			JOIN documents d ON d.id = j.document_id AND d.deleted_at IS NULL
-			WHERE j.id = $1 AND j.state IN ('failed', 'cancelled') AND j.kind = 'index'
-			FOR UPDATE`, id).Scan(&document)
+			WHERE j.id = $1 AND j.state IN ('failed', 'cancelled') AND j.kind = 'index'`, id).Scan(&document)
 		if err != nil {
 			return conflictUnlessMissing(ctx, tx, id, err, "only a failed or cancelled job of an existing document can be retried")
 		}

@@ -117,8 +117,9 @@ type Recipe struct {
 	Profile string // of the dense vectors; "" is lexical only
 }
 
-// BeginGeneration opens the generation after the active one and returns its
-// number. What an earlier attempt left of it is removed.
+// BeginGeneration opens a generation that no attempt has had before and returns
+// its number, so that what a worker that lost its job still writes to the index
+// can harm nobody. Passages that earlier attempts left are removed.
 func (db *DB) BeginGeneration(ctx context.Context, a Attempt, r Recipe) (number int, err error) {
 	err = db.tx(ctx, func(tx pgx.Tx) error {
 		if err := fence(ctx, tx, a); err != nil {
@@ -126,15 +127,16 @@ func (db *DB) BeginGeneration(ctx context.Context, a Attempt, r Recipe) (number 
 		}
 		if err := tx.QueryRow(ctx, `
 			INSERT INTO generations (document_id, number, engine, chunker, profile)
-			SELECT id, generation + 1, $2, $3, $4
+			SELECT id, 1 + coalesce((SELECT max(number) FROM generations WHERE document_id = $1), 0), $2, $3, $4
 			FROM documents
 			WHERE id = $1
-			ON CONFLICT (document_id, number)
-			DO UPDATE SET engine = excluded.engine, chunker = excluded.chunker, profile = excluded.profile
 			RETURNING number`, a.DocumentID, r.Engine, r.Chunker, r.Profile).Scan(&number); err != nil {
 			return err
 		}
-		_, err := tx.Exec(ctx, `DELETE FROM passages WHERE document_id = $1 AND generation = $2`, a.DocumentID, number)
+		_, err := tx.Exec(ctx, `
+			DELETE FROM passages p
+			USING documents d
+			WHERE d.id = $1 AND p.document_id = d.id AND p.generation <> d.generation`, a.DocumentID)
 		return err
 	})
 	return number, err
@@ -238,7 +240,9 @@ func (db *DB) Purge(ctx context.Context, a Attempt) (workedOn bool, err error) {
 		if _, err := tx.Exec(ctx, `DELETE FROM generations WHERE document_id = $1`, a.DocumentID); err != nil {
 			return err
 		}
-		for _, table := range []string{"pages", "extractions"} {
+		// Pages without their extraction are read again; the other way round an
+		// upload of the same bytes would find an extraction without pages.
+		for _, table := range []string{"extractions", "pages"} {
 			if _, err := tx.Exec(ctx, `
 				DELETE FROM `+table+`
 				WHERE sha256 = (SELECT sha256 FROM documents WHERE id = $1)

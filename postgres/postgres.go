@@ -11,7 +11,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
+	"net"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -162,14 +164,16 @@ func (db *DB) tx(ctx context.Context, f func(pgx.Tx) error) error {
 
 // SQLSTATE codes we tell apart (PostgreSQL documentation, appendix A).
 const (
-	invalidText      = "22021" // NUL, or not UTF-8
-	uniqueViolation  = "23505"
-	readOnlyTx       = "25006"
-	diskFull         = "53100"
-	tooManyConns     = "53300"
-	adminShutdown    = "57P01"
-	crashShutdown    = "57P02"
-	cannotConnectNow = "57P03"
+	invalidText       = "22021" // NUL, or not UTF-8
+	uniqueViolation   = "23505"
+	deadlockDetected  = "40P01"
+	serializationFail = "40001"
+	readOnlyTx        = "25006"
+	diskFull          = "53100"
+	tooManyConns      = "53300"
+	adminShutdown     = "57P01"
+	crashShutdown     = "57P02"
+	cannotConnectNow  = "57P03"
 )
 
 // classify gives errors of the database a code where their meaning is known.
@@ -185,12 +189,14 @@ func classify(err error) error {
 		switch pg.Code {
 		case invalidText:
 			return &voiceassist.Error{Code: voiceassist.Invalid, Message: "the text contains characters that cannot be stored", Err: err}
-		case readOnlyTx, diskFull, tooManyConns, adminShutdown, crashShutdown, cannotConnectNow:
+		case deadlockDetected, serializationFail, readOnlyTx, diskFull, tooManyConns, adminShutdown, crashShutdown, cannotConnectNow:
 			return &voiceassist.Error{Code: voiceassist.Unavailable, Message: "the database cannot take this now", Err: err}
 		}
 		return err
 	}
-	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok {
+	_, unreached := errors.AsType[*pgconn.ConnectError](err)
+	_, broken := errors.AsType[net.Error](err)
+	if unreached || broken && !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return &voiceassist.Error{Code: voiceassist.Unavailable, Message: "the database cannot be reached", Err: err}
 	}
 	return err

@@ -94,7 +94,11 @@ func (db *DB) Listen(ctx context.Context, wake func()) error {
 	}
 	// The connection listens; it must not go back to the pool.
 	c := conn.Hijack()
-	defer func() { _ = c.Close(context.WithoutCancel(ctx)) }()
+	defer func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+		defer cancel()
+		_ = c.Close(ctx)
+	}()
 	if _, err := c.Exec(ctx, `LISTEN `+JobsChannel); err != nil {
 		return classify(err)
 	}
@@ -142,10 +146,12 @@ func (db *DB) ReclaimLapsed(ctx context.Context, all bool) (n int, err error) {
 	err = db.tx(ctx, func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, `
 			WITH lapsed AS (
-				SELECT id, attempts - given_back >= $2 AS spent
-				FROM jobs
-				WHERE state = 'running' AND (lease_until < now() OR $1)
-				FOR UPDATE SKIP LOCKED
+				-- A deletion is never given up.
+				SELECT j.id, j.kind = 'index' AND j.attempts - j.given_back >= $2 AS spent
+				FROM jobs j
+				JOIN documents d ON d.id = j.document_id
+				WHERE j.state = 'running' AND (j.lease_until < now() OR $1)
+				FOR NO KEY UPDATE OF d, j SKIP LOCKED
 			), taken AS (
 				UPDATE jobs j
 				SET state = CASE WHEN spent THEN 'failed' ELSE 'pending' END,
@@ -160,7 +166,7 @@ func (db *DB) ReclaimLapsed(ctx context.Context, all bool) (n int, err error) {
 				INSERT INTO job_events (job_id, attempt, stage, result, detail)
 				SELECT id, attempts, stage, 'interrupted', 'its worker is gone' FROM taken
 			)
-			SELECT document_id, kind = 'index' AND spent FROM taken`, all, voiceassist.MaxAttempts, interruptedMessage)
+			SELECT document_id, spent FROM taken`, all, voiceassist.MaxAttempts, interruptedMessage)
 		if err != nil {
 			return err
 		}

@@ -47,7 +47,7 @@ func sentenceEnd(text string, start int) int {
 			next = closed // another stop among the closers ends no more than this one
 		case r == '\n' && beginsItem(text[next:]):
 			return next
-		case at-start >= maxSentence && unicode.IsSpace(r):
+		case at-start >= maxSentence && unicode.IsSpace(r), at-start >= 4*maxSentence:
 			return at
 		}
 		at = next

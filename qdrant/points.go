@@ -60,6 +60,18 @@ func (x *Index) encode(p voiceassist.Point, active bool) *pb.PointStruct {
 // keyword keeps bytes that are not UTF-8 from failing the whole batch.
 func keyword(s string) *pb.Value { return pb.NewValueString(strings.ToValidUTF8(s, "\uFFFD")) }
 
+// Reveal makes the points of one generation of a document visible and leaves
+// those of its other generations as they are.
+func (x *Index) Reveal(ctx context.Context, documentID uuid.UUID, generation int) error {
+	_, err := x.client.SetPayload(ctx, &pb.SetPayloadPoints{
+		CollectionName: x.opts.Collection,
+		Wait:           new(true),
+		Payload:        map[string]*pb.Value{fieldActive: pb.NewValueBool(true)},
+		PointsSelector: pb.NewPointsSelectorFilter(must(ofDocument(documentID), ofGeneration(generation))),
+	})
+	return classify(ctx, "reveal generation", err)
+}
+
 // Activate makes the points of one generation of a document visible and
 // deletes those of its other generations, in this order: a search may see both
 // for a moment, never neither.
