@@ -149,7 +149,7 @@ func isReference(s string) bool {
 }
 
 // maxVolumeWords is the longest end of an entry that stands alone: "Eur J Plant
-// Pathol. 2007;119:329–39."
+// Pathol. 2007;119:329–39.".
 const maxVolumeWords = 12
 
 var notice = regexp.MustCompile(`(?i)©|\(c\) ?(?:19|20)\d\d|copyright|creative commons|all rights reserved|licensee|open.access article|` +
