@@ -83,20 +83,18 @@ func (c command) main(args []string) int {
 	if _, set := os.LookupEnv("LOG_LEVEL"); !set {
 		cfg.LogLevel = slog.LevelWarn // a person reads along
 	}
-	usageError := false
-	status := untilSignal(cfg.logger(os.Stderr), func(ctx context.Context, log *slog.Logger) error {
-		err := c.run(ctx, call{cfg: cfg, args: args, out: os.Stdout, log: log})
-		if errors.Is(err, errUsage) || errors.Is(err, flag.ErrHelp) {
-			usageError = true
-			fmt.Fprintf(os.Stderr, "voiceassist %s %s\n    %s\n", c.name, c.args, c.about)
-			return nil
-		}
-		return err
+	err = untilSignal(func(ctx context.Context) error {
+		return c.run(ctx, call{cfg: cfg, args: args, out: os.Stdout, log: cfg.logger(os.Stderr)})
 	})
-	if usageError {
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.Is(err, errUsage), errors.Is(err, flag.ErrHelp):
+		fmt.Fprintf(os.Stderr, "voiceassist %s %s\n    %s\n", c.name, c.args, c.about)
 		return exitUsage
 	}
-	return status
+	fmt.Fprintf(os.Stderr, "voiceassist %s: %v\n", c.name, err)
+	return exitFailed
 }
 
 func migrate(ctx context.Context, c call) error {

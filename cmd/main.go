@@ -39,15 +39,18 @@ func Process(run func(context.Context, Config, *slog.Logger) error, needs ...str
 		fmt.Fprintln(os.Stderr, err)
 		return exitUsage
 	}
-	return untilSignal(cfg.logger(os.Stderr), func(ctx context.Context, log *slog.Logger) error {
-		return run(ctx, cfg, log)
-	})
+	log := cfg.logger(os.Stderr)
+	if err := untilSignal(func(ctx context.Context) error { return run(ctx, cfg, log) }); err != nil {
+		log.Error("ended", slog.Any("error", err))
+		return exitFailed
+	}
+	return exitOK
 }
 
 // untilSignal runs f with a context that ends at SIGINT or SIGTERM. A second
 // SIGINT, a person's who will not wait, ends the process at once; a second
 // SIGTERM does not, because supervisors and make may send it twice.
-func untilSignal(log *slog.Logger, f func(context.Context, *slog.Logger) error) int {
+func untilSignal(f func(context.Context) error) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	signals := make(chan os.Signal, 8)
@@ -71,11 +74,10 @@ func untilSignal(log *slog.Logger, f func(context.Context, *slog.Logger) error) 
 			}
 		}
 	})
-	if err := f(ctx, log); err != nil && !errors.Is(err, context.Canceled) {
-		log.Error("ended", slog.Any("error", err))
-		return exitFailed
+	if err := f(ctx); !errors.Is(err, context.Canceled) {
+		return err
 	}
-	return exitOK
+	return nil
 }
 
 // childArg makes this program a reader of documents: a child of extract.Pool.

@@ -50,6 +50,7 @@ type quotable struct {
 // the question, word for word and grouped by document. It reports whether
 // there were any.
 func (s *Service) quote(ctx context.Context, q inquiry, sources []voiceassist.Hit, w *writer) (bool, error) {
+	sources = q.nearest(sources)
 	from := quotables(q, sources, min(2, len(q.stems)))
 	if len(from) == 0 {
 		from = quotables(q, sources, 1)
@@ -71,6 +72,28 @@ func (s *Service) quote(ctx context.Context, q inquiry, sources []voiceassist.Hi
 		intro = ""
 	}
 	return len(w.prover.citations) > 0, nil
+}
+
+// quoteShare is how relevant a passage must be, compared with the best, to be
+// quoted. A model weighs what it is given; a reader of quotes takes each for an
+// answer.
+const quoteShare = 0.8
+
+// nearest returns the sources that are about as relevant as the best of them.
+func (q inquiry) nearest(sources []voiceassist.Hit) []voiceassist.Hit {
+	best := 0.0
+	values := make([]float64, len(sources))
+	for i, hit := range sources {
+		values[i] = relevance(q.stems, q.idf, hit)
+		best = max(best, values[i])
+	}
+	var near []voiceassist.Hit
+	for i, hit := range sources {
+		if values[i] >= quoteShare*best {
+			near = append(near, hit)
+		}
+	}
+	return near
 }
 
 // citedLines returns the quotes that the stored pages prove, one a line.

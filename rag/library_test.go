@@ -100,7 +100,7 @@ func (l *library) add(title string, pages ...string) uuid.UUID {
 	digest := hex.EncodeToString(sum[:])
 	l.exec(`
 		INSERT INTO documents (id, sha256, size, filename, media_type, blob_key, title, state, generation, metadata)
-		VALUES ($1, $2, 1, 'paper.txt', 'text/plain', 'key', $3, 'indexed', 1, '{"year": 2021, "authors": ["A. Author"]}')`,
+		VALUES ($1, $2, 1, 'paper.txt', 'text/plain', $2, $3, 'indexed', 1, '{"year": 2021, "authors": ["A. Author"]}')`,
 		id, digest, title)
 	l.exec(`INSERT INTO generations (document_id, number, engine, chunker) VALUES ($1, 1, 'test/1', 'test/1')`, id)
 	var points []voiceassist.Point
