@@ -16,6 +16,7 @@ import (
 	"runtime"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/google/uuid"
@@ -35,8 +36,9 @@ type Store interface {
 	PutAdmin(ctx context.Context, u voiceassist.User, passwordHash string) (user voiceassist.User, created bool, err error)
 	// Credentials returns a user and the hash of their password, or NotFound.
 	Credentials(ctx context.Context, email string) (u voiceassist.User, passwordHash string, err error)
-	// BeginSession begins a session of a user and notes the login.
-	BeginSession(ctx context.Context, userID uuid.UUID, g voiceassist.Grant) (voiceassist.User, error)
+	// BeginSession begins a session of an active user and notes the login. It is
+	// Unauthorized if passwordHash is no longer the user's; "" asks for none.
+	BeginSession(ctx context.Context, userID uuid.UUID, passwordHash string, g voiceassist.Grant) (voiceassist.User, error)
 	// Rotate spends the refresh token spent and stores g in its session. A
 	// token that was spent no longer than grace ago may be spent again; after
 	// that its session is revoked. Possible ends: the user; Unauthorized for a
@@ -148,45 +150,48 @@ func (s *Service) CreateAdmin(ctx context.Context, email, password string) (u vo
 // inactive account; Unavailable when too many wait for their password to be
 // checked.
 func (s *Service) Login(ctx context.Context, email, password string) (voiceassist.SignIn, error) {
-	u, err := s.checkPassword(ctx, email, password)
+	u, hash, err := s.checkPassword(ctx, email, password)
 	if err != nil {
 		return voiceassist.SignIn{}, err
 	}
 	if !u.IsActive {
 		return voiceassist.SignIn{}, voiceassist.Errorf(voiceassist.Forbidden, "This account is not active")
 	}
-	return s.beginSession(ctx, u)
+	return s.beginSession(ctx, u, hash)
 }
 
-func (s *Service) beginSession(ctx context.Context, u voiceassist.User) (voiceassist.SignIn, error) {
+// beginSession begins a session of a user whose password has this hash; "" is
+// for one that was not asked for.
+func (s *Service) beginSession(ctx context.Context, u voiceassist.User, hash string) (voiceassist.SignIn, error) {
 	issued, err := s.issue(u, uuid.New())
 	if err != nil {
 		return voiceassist.SignIn{}, err
 	}
-	u, err = s.store.BeginSession(ctx, u.ID, issued.grant)
+	u, err = s.store.BeginSession(ctx, u.ID, hash, issued.grant)
 	if err != nil {
 		return voiceassist.SignIn{}, err
 	}
 	return issued.signIn(u), nil
 }
 
-func (s *Service) checkPassword(ctx context.Context, email, password string) (voiceassist.User, error) {
-	u, hash, err := s.store.Credentials(ctx, strings.ToLower(strings.TrimSpace(email)))
+// checkPassword returns the owner of an address with the hash that password has.
+func (s *Service) checkPassword(ctx context.Context, email, password string) (u voiceassist.User, hash string, err error) {
+	u, hash, err = s.store.Credentials(ctx, strings.ToLower(strings.TrimSpace(email)))
 	unknown := errors.Is(err, voiceassist.NotFound)
 	if err != nil && !unknown {
-		return voiceassist.User{}, err
+		return voiceassist.User{}, "", err
 	}
 	if unknown {
 		hash = nobodysHash
 	}
 	ok, err := s.verify(ctx, password, hash)
 	if err != nil {
-		return voiceassist.User{}, err
+		return voiceassist.User{}, "", err
 	}
 	if !ok || unknown {
-		return voiceassist.User{}, voiceassist.Errorf(voiceassist.Unauthorized, "Incorrect email or password")
+		return voiceassist.User{}, "", voiceassist.Errorf(voiceassist.Unauthorized, "Incorrect email or password")
 	}
-	return u, nil
+	return u, hash, nil
 }
 
 // Refresh spends a refresh token for new tokens of the same session. It is
@@ -258,14 +263,15 @@ func (s *Service) sessionUser(ctx context.Context, c claims) (voiceassist.User, 
 	return u, err
 }
 
-// Family returns the session that a refresh token was signed for, without
-// asking whether it lives; the zero id if we did not sign it.
-func (s *Service) Family(refreshToken string) uuid.UUID {
-	c, err := s.parseExpired(refreshToken, refreshType)
-	if err != nil {
-		return uuid.Nil
+// Family returns the session that an access or refresh token was signed for,
+// without asking whether either lives; the zero id if we did not sign it.
+func (s *Service) Family(token string) uuid.UUID {
+	for _, typ := range []string{refreshType, accessType} {
+		if c, err := s.parseExpired(token, typ); err == nil {
+			return c.sessionID
+		}
 	}
-	return c.sessionID
+	return uuid.Nil
 }
 
 // newUser makes a user of what somebody says of themselves.
@@ -311,6 +317,9 @@ func checkNames(u voiceassist.User) error {
 	} {
 		if utf8.RuneCountInString(name) > voiceassist.MaxNameLength {
 			return voiceassist.FieldError(field, "%s must be at most %d characters long", field, voiceassist.MaxNameLength)
+		}
+		if strings.ContainsFunc(name, unicode.IsControl) {
+			return voiceassist.FieldError(field, "%s must not contain line breaks or other control characters", field)
 		}
 	}
 	return nil

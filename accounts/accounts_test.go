@@ -13,6 +13,7 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
 
 	voiceassist "github.com/voiceassist/backend"
 	"github.com/voiceassist/backend/accounts"
@@ -103,6 +104,7 @@ func TestRegisteringIsRefused(t *testing.T) {
 		"common password": {voiceassist.Registration{Email: "a@example.org", Password: "Password123", FullName: "A"}, voiceassist.Invalid},
 		"no name":         {voiceassist.Registration{Email: "a@example.org", Password: password}, voiceassist.Invalid},
 		"endless name":    {voiceassist.Registration{Email: "a@example.org", Password: password, FullName: strings.Repeat("a", 201)}, voiceassist.Invalid},
+		"two-line name":   {voiceassist.Registration{Email: "a@example.org", Password: password, FullName: "a\r\nBcc: b"}, voiceassist.Invalid},
 		"NUL in the name": {voiceassist.Registration{Email: "a@example.org", Password: password, FullName: "a\x00b"}, voiceassist.Invalid},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -348,5 +350,38 @@ func TestCreateAdminEndsOldSessions(t *testing.T) {
 	}
 	if _, created, err := s.CreateAdmin(t.Context(), "root@example.org", password); err != nil || !created {
 		t.Errorf("CreateAdmin of a new address: created %t, %v", created, err)
+	}
+}
+
+func TestLoginWithAPasswordThatHasJustChangedBeginsNoSession(t *testing.T) {
+	t.Parallel()
+	db := postgrestest.Open(t)
+	s := mustNew(t, db, accounts.Options{})
+	in := mustRegister(t, s, "ada@example.org")
+	_, verified, err := db.Credentials(t.Context(), in.User.Email)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := s.CreateAdmin(t.Context(), in.User.Email, "a new long password"); err != nil {
+		t.Fatal(err)
+	}
+	g := voiceassist.Grant{SessionID: uuid.New(), TTL: time.Hour}
+	_, err = db.BeginSession(t.Context(), in.User.ID, verified, g)
+	wantCode(t, err, voiceassist.Unauthorized)
+	_, err = db.SessionUser(t.Context(), g.SessionID)
+	wantCode(t, err, voiceassist.NotFound)
+	if _, err := s.SignInAs(t.Context(), in.User); err != nil {
+		t.Errorf("SignInAs asks for the password: %v", err)
+	}
+}
+
+func TestAFamilyIsKnownByEitherToken(t *testing.T) {
+	t.Parallel()
+	s := mustNew(t, postgrestest.Open(t), accounts.Options{})
+	in := mustRegister(t, s, "ada@example.org")
+	for token, want := range map[string]uuid.UUID{in.Access: in.SessionID, in.Refresh: in.SessionID, in.Cookie: uuid.Nil, "junk": uuid.Nil} {
+		if got := s.Family(token); got != want {
+			t.Errorf("Family = %v, want %v", got, want)
+		}
 	}
 }

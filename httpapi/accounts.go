@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -136,7 +137,7 @@ type refreshInput struct {
 
 func (s *Server) refresh(ctx context.Context, in *refreshInput) (signedInBody, error) {
 	token := in.Body.RefreshToken
-	if err := s.count(ctx, rateRefresh, s.o.Accounts.Family(token).String()); err != nil {
+	if err := s.countToken(ctx, rateRefresh, s.o.Accounts.Family(token)); err != nil {
 		return signedInBody{}, err
 	}
 	out, err := s.o.Accounts.Refresh(ctx, token)
@@ -165,7 +166,12 @@ func (s *Server) logout(ctx context.Context, in *logoutInput) (messageBody, erro
 	if in.Body != nil {
 		refresh = in.Body.RefreshToken
 	}
-	if err := s.o.Accounts.Logout(ctx, bearerOf(in.Authorization), refresh); err != nil {
+	access := bearerOf(in.Authorization)
+	session := cmp.Or(s.o.Accounts.Family(access), s.o.Accounts.Family(refresh))
+	if err := s.countToken(ctx, rateSession, session); err != nil {
+		return messageBody{}, err
+	}
+	if err := s.o.Accounts.Logout(ctx, access, refresh); err != nil {
 		return messageBody{}, err
 	}
 	requestOf(ctx).signedOut = true

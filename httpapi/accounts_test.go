@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"strconv"
 	"strings"
 	"testing"
@@ -262,5 +263,57 @@ func TestForwardedAddressesCountOnlyFromTrustedProxies(t *testing.T) {
 		if got := from(proxied, forwarded); got != 429 {
 			t.Errorf("%s: %d, want 429", forwarded, got)
 		}
+	}
+}
+
+func TestStrangersOfOneAddressDoNotUseUpWhatSessionsMay(t *testing.T) {
+	t.Parallel()
+	s := start(t, withLimits(t), func(o *httpapi.Options) {
+		o.Assistant = &assistant{}
+		o.Rates.Anonymous = voiceassist.Rate{N: 2, Per: time.Hour}
+	})
+	in := s.signIn(voiceassist.RoleUser)
+	for i := range 2 {
+		s.want(401, s.do("POST", "/api/auth/refresh", fmt.Sprintf(`{"refresh_token":"junk%d"}`, i)))
+	}
+	s.want(429, s.do("POST", "/api/auth/refresh", `{"refresh_token":"junk"}`))
+	s.want(429, s.do("POST", "/api/auth/logout", "", as("junk")))
+	upgrade := []func(*http.Request){
+		header("Connection", "Upgrade"), header("Upgrade", "websocket"), header("Sec-WebSocket-Version", "13"), header("Sec-WebSocket-Key", "AAAAAAAAAAAAAAAAAAAAAA=="),
+	}
+	s.want(429, s.do("GET", "/ws?token=junk", "", upgrade...))
+
+	for range 3 {
+		s.connect(in)
+	}
+	in, err := s.accounts.Login(t.Context(), in.User.Email, password)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.want(200, s.do("POST", "/api/auth/refresh", fmt.Sprintf(`{"refresh_token":%q}`, in.Refresh)))
+	s.want(200, s.do("POST", "/api/auth/logout", "", as(in.Access)))
+	s.want(200, s.do("POST", "/api/auth/logout", fmt.Sprintf(`{"refresh_token":%q}`, in.Refresh)))
+}
+
+func TestErrorsOfTheJobsPageHaveOurShape(t *testing.T) {
+	t.Parallel()
+	s := start(t, func(o *httpapi.Options) {
+		o.JobsUI = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			http.Error(w, r.URL.Query().Get("e"), http.StatusInternalServerError)
+		})
+	})
+	admin := s.signIn(voiceassist.RoleAdmin)
+	for text, want := range map[string]int{
+		`queue "default" is already paused`:     409,
+		`queue "default" is not paused`:         409,
+		"dial tcp 10.0.0.7: connection refused": 500,
+	} {
+		r := s.want(want, s.do("POST", "/api/admin/jobs/api/queues/default:pause?e="+url.QueryEscape(text), "", as(admin.Access)))
+		if r.at("success") != false || r.at("error", "code") == nil || strings.Contains(r.text, "10.0.0.7") {
+			t.Errorf("%s: %s", text, r.text)
+		}
+	}
+	if !strings.Contains(s.log.String(), "10.0.0.7") {
+		t.Error("the cause of a 500 is not in the log")
 	}
 }

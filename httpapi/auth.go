@@ -31,9 +31,10 @@ type Accounts interface {
 	Authenticate(ctx context.Context, accessToken string) (voiceassist.Principal, error)
 	// AuthenticateCookie is Authenticate for the value of the session cookie.
 	AuthenticateCookie(ctx context.Context, value string) (voiceassist.Principal, error)
-	// Family returns the session that a refresh token was signed for, without
-	// asking whether it lives; the zero id if we did not sign it.
-	Family(refreshToken string) uuid.UUID
+	// Family returns the session that an access or refresh token was signed
+	// for, without asking whether either lives; the zero id if we did not sign
+	// it.
+	Family(token string) uuid.UUID
 }
 
 // sessionCookie is for pages, downloads, event streams and sockets, which

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"cmp"
 	"context"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -14,7 +15,7 @@ const maxTitleLength = 200
 
 type conversationsInput struct {
 	Paging
-	Archived string `query:"archived" enum:"true,false"`
+	Archived string `query:"archived" doc:"true or false; both by default"`
 	Search   string `query:"search" maxLength:"200" doc:"a part of the title"`
 }
 
@@ -36,7 +37,11 @@ func (s *Server) listConversations(ctx context.Context, in *conversationsInput) 
 	offset, limit := in.window(requestOf(ctx).flat)
 	f := voiceassist.ConversationFilter{Search: in.Search, Offset: offset, Limit: limit}
 	if in.Archived != "" {
-		f.Archived = new(in.Archived == "true")
+		archived, err := strconv.ParseBool(in.Archived)
+		if err != nil {
+			return conversationsBody{}, queryError("archived", notABool)
+		}
+		f.Archived = &archived
 	}
 	list, total, err := s.o.Chats.Conversations(ctx, principal(ctx).User.ID, f)
 	if err != nil {

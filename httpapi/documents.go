@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"mime"
+	"net/http"
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/google/uuid"
@@ -32,7 +33,7 @@ type documentBody struct {
 	Progress       int                `json:"progress" minimum:"0" maximum:"100"`
 	IndexingError  *string            `json:"indexing_error"`
 	ErrorMessage   *string            `json:"error_message"`
-	ErrorCode      voiceassist.Reason `json:"error_code"`
+	ErrorCode      voiceassist.Reason `json:"error_code" doc:"empty unless the status is failed"`
 	ChunksIndexed  int                `json:"chunks_indexed"`
 	PageCount      int                `json:"page_count"`
 	TotalTokens    int                `json:"total_tokens"`
@@ -68,7 +69,6 @@ func documentOf(d voiceassist.Document) documentBody {
 		Indexed:        d.State == voiceassist.DocumentIndexed,
 		Stage:          d.Stage,
 		Progress:       d.Progress,
-		ErrorCode:      d.ErrorCode,
 		ChunksIndexed:  d.PassageCount,
 		PageCount:      d.PageCount,
 		TotalTokens:    d.TokenCount,
@@ -89,8 +89,12 @@ func documentOf(d voiceassist.Document) documentBody {
 	if message := failureOf(d); message != "" {
 		b.IndexingError, b.ErrorMessage = &message, &message
 	}
-	if d.State == voiceassist.DocumentCancelled {
+	switch d.State {
+	case voiceassist.DocumentFailed:
+		b.ErrorCode = d.ErrorCode
+	case voiceassist.DocumentCancelled:
 		b.ErrorCode = voiceassist.ReasonCancelled
+	default: // an index stands, whatever became of a newer one
 	}
 	return b
 }
@@ -219,6 +223,18 @@ func (s *Server) deleteDocument(ctx context.Context, in *documentInput) (deleted
 	return deletedBody{DocumentID: id.String(), Status: "deleted", Message: "Document deleted", JobID: job.String()}, nil
 }
 
+// deleteDocumentV1 is deleteDocument under v1's path, where the router must tell
+// ids from the resources beside them.
+func (s *Server) deleteDocumentV1(c *fiber.Ctx) error {
+	ctx, cancel := context.WithTimeout(c.UserContext(), requestTimeout)
+	defer cancel()
+	body, err := s.deleteDocument(ctx, &documentInput{ID: c.Params("id")})
+	if err != nil {
+		return err
+	}
+	return reply(c.Context(), requestOf(ctx), http.StatusOK, body)
+}
+
 type passagesInput struct {
 	ID string `path:"id"`
 	Paging
@@ -285,20 +301,21 @@ type pageInput struct {
 type pageBody struct {
 	DocumentID string `json:"document_id"`
 	Page       int    `json:"page"`
-	Generation int    `json:"generation" doc:"as it was asked for"`
+	Generation int    `json:"generation" doc:"whose text this is"`
 	Text       string `json:"text" doc:"what char_start and char_end of citations count code points of"`
 }
 
 func (s *Server) pageText(ctx context.Context, in *pageInput) (twins[pageBody], error) {
-	id, err := parseID(in.ID, "document")
+	d, err := s.document(ctx, in.ID)
 	if err != nil {
 		return twins[pageBody]{}, err
 	}
-	page, err := s.o.Ledger.PageText(ctx, id, in.Generation, in.Page)
+	generation := cmp.Or(in.Generation, d.Generation)
+	page, err := s.o.Ledger.PageText(ctx, d.ID, generation, in.Page)
 	if err != nil {
 		return twins[pageBody]{}, err
 	}
-	return both(pageBody{DocumentID: id.String(), Page: page.Number, Generation: in.Generation, Text: page.Text}), nil
+	return both(pageBody{DocumentID: d.ID.String(), Page: page.Number, Generation: generation, Text: page.Text}), nil
 }
 
 // original sends the file as it was uploaded. Browsers are told to save and

@@ -74,8 +74,23 @@ func methodLabel(ctx *fasthttp.RequestCtx) string {
 // malformed answers what is not HTTP enough to reach the edge.
 func (s *Server) malformed(ctx *fasthttp.RequestCtx, err error) {
 	req := s.begin(ctx)
-	fail(ctx, req, &voiceassist.Error{Code: voiceassist.Malformed, Message: "The request is not valid HTTP", Err: err})
+	fail(ctx, req, classOf(err))
 	s.finish(ctx, req)
+}
+
+// classOf says what kind of error ended the reading of a request. The error
+// itself quotes the request, tokens and all, and must not reach the log.
+func classOf(err error) error {
+	var timeout interface{ Timeout() bool }
+	switch {
+	case errors.As(err, &timeout) && timeout.Timeout():
+		return fiber.ErrRequestTimeout
+	case errors.As(err, new(*fasthttp.ErrSmallBuffer)):
+		return voiceassist.Errorf(voiceassist.Malformed, "The header of the request is too large")
+	case errors.Is(err, fasthttp.ErrBodyTooLarge):
+		return voiceassist.Errorf(voiceassist.TooLarge, "The request is too large")
+	}
+	return voiceassist.Errorf(voiceassist.Malformed, "The request is not valid HTTP")
 }
 
 // drainLimit is how much of a body that nobody wanted is read to keep the

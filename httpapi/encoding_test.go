@@ -3,6 +3,10 @@ package httpapi
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -61,6 +65,19 @@ func TestCasingsTranslate(t *testing.T) {
 	for camel, snake := range map[string]string{"createdAt": "created_at", "id": "id", "documentIds": "document_ids", "created_at": "created_at"} {
 		if got := snakeCase(camel); got != snake {
 			t.Errorf("snakeCase(%q) = %q, want %q", camel, got, snake)
+		}
+	}
+}
+
+func TestReadErrorsAreTakenForWhatTheyAre(t *testing.T) {
+	t.Parallel()
+	for want, err := range map[int]error{
+		400: errors.New("secret"),
+		408: fmt.Errorf("read the body: %w", &net.OpError{Op: "read", Err: os.ErrDeadlineExceeded}),
+		413: fasthttp.ErrBodyTooLarge,
+	} {
+		if got := statusOf(classOf(err)); got != want {
+			t.Errorf("%v: status %d, want %d", err, got, want)
 		}
 	}
 }

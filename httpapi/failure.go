@@ -137,12 +137,16 @@ func issuesOf(e *huma.ErrorModel) []issue {
 	return issues
 }
 
-// issueOf names the missing property, which huma only has in its message.
+// issueOf names the property that is missing or has a bad value, which huma
+// only has in its message.
 func issueOf(d *huma.ErrorDetail) issue {
 	loc := strings.FieldsFunc(d.Location, func(r rune) bool { return r == '.' || r == '[' || r == ']' })
 	before, after, _ := strings.Cut(validation.MsgExpectedRequiredProperty, "%s")
 	if name, ok := strings.CutPrefix(d.Message, before); ok && strings.HasSuffix(name, after) {
 		return issue{Loc: append(loc, strings.TrimSuffix(name, after)), Msg: "Field required", Type: "missing"}
+	}
+	if path, message, ok := locate(d.Message); ok && d.Location == "body" {
+		return issue{Loc: append(loc, path...), Msg: message, Type: "value_error"}
 	}
 	return issue{Loc: loc, Msg: d.Message, Type: "value_error"}
 }

@@ -94,7 +94,7 @@ func (s *Server) listJobs(ctx context.Context, in *jobsInput) (array[twins[jobBo
 	if err != nil {
 		return array[twins[jobBody]]{}, err
 	}
-	list := array[twins[jobBody]]{rows: make([]twins[jobBody], len(jobs)), total: total}
+	list := array[twins[jobBody]]{rows: make([]twins[jobBody], len(jobs)), total: total, offset: offset, limit: limit}
 	for i, j := range jobs {
 		list.rows[i] = jobOf(j)
 	}

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 
@@ -39,8 +40,27 @@ func (s *Server) jobsPage() fiber.Handler {
 		if strings.HasPrefix(c.Path(), jobsUI+"/static/") {
 			c.Set("Cache-Control", "private, max-age=3600")
 		}
-		return page(c)
+		if err := page(c); err != nil {
+			return err
+		}
+		return jobsFailure(c.Response())
 	}
+}
+
+// jobsFailure is the error that asynqmon has written as text. It has but one
+// status for what it may not do and for what it cannot do.
+func jobsFailure(r *fasthttp.Response) error {
+	if r.StatusCode() < http.StatusInternalServerError {
+		return nil
+	}
+	text := strings.TrimSpace(string(r.Body()))
+	switch {
+	case strings.HasSuffix(text, "is already paused"):
+		return voiceassist.Errorf(voiceassist.Conflict, "The queue is already paused")
+	case strings.HasSuffix(text, "is not paused"):
+		return voiceassist.Errorf(voiceassist.Conflict, "The queue is not paused")
+	}
+	return fmt.Errorf("asynqmon: %s", text)
 }
 
 // admitAction lets actions of asynqmon's page pass, and everything that only

@@ -36,6 +36,22 @@ func TestADocumentSaysWhatEveryClientReads(t *testing.T) {
 	s.want(422, s.do("GET", "/api/admin/kb/documents?status=lost", "", as(admin.Access)))
 }
 
+func TestAnIndexedDocumentHasNoErrorOfItsLaterJobs(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	admin := s.signIn(voiceassist.RoleAdmin)
+	path := "/api/admin/kb/documents/" + s.mustUpload(admin.Access, "a.txt", "Metformin").at("id").(string)
+	d := &s.library.docs[0]
+	d.ErrorCode, d.ErrorMessage = voiceassist.ReasonCancelled, "Indexing was cancelled"
+	for state, want := range map[voiceassist.DocumentState]any{voiceassist.DocumentIndexed: "", voiceassist.DocumentFailed: "cancelled"} {
+		d.State = state
+		r := s.want(200, s.do("GET", path, "", as(admin.Access)))
+		if r.at("error_code") != want || (r.at("error_message") != nil) != (want != "") {
+			t.Errorf("%s: %s", state, r.text)
+		}
+	}
+}
+
 func TestDeletingADocumentRepliesWithABody(t *testing.T) {
 	t.Parallel()
 	s := start(t)
@@ -74,6 +90,9 @@ func TestJobsAreAnArrayWithTimelines(t *testing.T) {
 	job := s.mustUpload(admin.Access, "a.txt", "one").at("job_id").(string)
 	list := s.want(200, s.do("GET", "/api/admin/kb/jobs", "", as(admin.Access)))
 	rows, _ := list.at("data").([]any)
+	if list.at("total") != 1.0 || list.at("offset") != 0.0 || list.at("limit") != 20.0 {
+		t.Errorf("beside the array: %s", list.text)
+	}
 	if len(rows) != 1 || list.header.Get("X-Total-Count") != "1" {
 		t.Fatalf("jobs = %s", list.text)
 	}
@@ -103,6 +122,9 @@ func TestSearchReturnsAnArrayOfPassages(t *testing.T) {
 		if !ok || len(hits) != want {
 			t.Fatalf("search %s = %s", body, r.text)
 		}
+		if r.at("total") != float64(want) || r.at("offset") != 0.0 || r.at("limit") == nil {
+			t.Errorf("beside the array: %s", r.text)
+		}
 		if want == 1 {
 			hit := hits[0].(map[string]any)
 			if hit["documentId"] != id || hit["excerpt"] != "Metformin" || hit["pageNumber"] != 1.0 || hit["score"] != 1.0 {
@@ -124,7 +146,11 @@ func TestPagesAreSentAsTheyAreStored(t *testing.T) {
 	if r.at("text") != "Metformin is <first-line> & cheap." || r.at("page") != 2.0 {
 		t.Errorf("page = %s", r.text)
 	}
-	if r := s.want(200, s.do("GET", "/api/kb/documents/"+id+"/text", "", as(admin.Access))); r.at("page") != 1.0 {
+	if r.at("generation") != 1.0 {
+		t.Errorf("page = %s", r.text)
+	}
+	s.library.docs[0].Generation = 3
+	if r := s.want(200, s.do("GET", "/api/kb/documents/"+id+"/text", "", as(admin.Access))); r.at("page") != 1.0 || r.at("generation") != 3.0 {
 		t.Errorf("page = %s", r.text)
 	}
 	s.want(404, s.do("GET", "/api/kb/documents/"+id+"/text?page=3", "", as(admin.Access)))

@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/google/uuid"
+
 	voiceassist "github.com/voiceassist/backend"
 )
 
@@ -82,6 +84,16 @@ func (s *Server) count(ctx context.Context, name rateName, whom string) error {
 		return nil
 	}
 	return &voiceassist.Error{Code: voiceassist.RateLimited, Message: "Too many requests, try again later", RetryAfter: d.RetryAfter}
+}
+
+// countToken counts a request of a route that anybody may call: against a rate
+// of the session whose token came with it, or, if session is zero because no
+// token of ours did, as an anonymous one of its address.
+func (s *Server) countToken(ctx context.Context, name rateName, session uuid.UUID) error {
+	if session == uuid.Nil {
+		return s.count(ctx, rateAnonymous, clientKey(requestOf(ctx).ip))
+	}
+	return s.count(ctx, name, session.String())
 }
 
 // clientKey is under whom an anonymous client is counted: its address, or the

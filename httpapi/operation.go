@@ -116,12 +116,16 @@ func (s *Server) admission(r route) func(huma.Context, func(huma.Context)) {
 	}
 }
 
-// admit notes the route and lets the caller in, or says why not.
+// admit notes the route and lets the caller in with a readable query, or says
+// why not.
 func (s *Server) admit(c *fiber.Ctx, pattern string, a access, rate rateName, cookie bool) error {
 	req := requestOf(c.Context())
 	req.route = pattern
 	if a == anyone {
-		return s.count(c.UserContext(), rate, clientKey(req.ip))
+		if err := s.count(c.UserContext(), rate, clientKey(req.ip)); err != nil {
+			return err
+		}
+		return checkQuery(c)
 	}
 	if err := s.authenticate(c, cookie); err != nil {
 		return err
@@ -129,7 +133,10 @@ func (s *Server) admit(c *fiber.Ctx, pattern string, a access, rate rateName, co
 	if err := s.count(c.UserContext(), rate, req.who.SessionID.String()); err != nil {
 		return err
 	}
-	return a.allows(req.who.User)
+	if err := a.allows(req.who.User); err != nil {
+		return err
+	}
+	return checkQuery(c)
 }
 
 // raw registers a Fiber handler that reads or writes something else than JSON,

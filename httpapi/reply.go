@@ -26,11 +26,18 @@ type bare interface{ bare() (rows any, total int) }
 
 // array is a list that the contract sends as an array, in both profiles.
 type array[T any] struct {
-	rows  []T // never nil
-	total int
+	rows   []T // never nil
+	total  int
+	offset int
+	limit  int
 }
 
 func (a array[T]) bare() (any, int) { return a.rows, a.total }
+
+// members are what stands beside the array in the envelope, as JSON.
+func (a array[T]) members() string {
+	return fmt.Sprintf(`"total":%d,"offset":%d,"limit":%d,`, a.total, a.offset, a.limit)
+}
 
 // MarshalJSON implements json.Marshaler.
 func (a array[T]) MarshalJSON() ([]byte, error) {
@@ -74,22 +81,27 @@ func encode(out *bytes.Buffer, ctx *fasthttp.RequestCtx, req *request, v any) er
 	if err := marshal(inner, v); err != nil {
 		return err
 	}
-	list := ""
+	list, beside := "", ""
 	if n, ok := v.(named); ok {
 		list = n.named()
 	}
+	if a, ok := v.(interface{ members() string }); ok {
+		beside = a.members()
+	}
 	out.Grow(2*inner.Len() + 512)
-	envelope(out, req, ctx.Response.StatusCode() < http.StatusBadRequest, inner.Bytes(), list)
+	envelope(out, req, ctx.Response.StatusCode() < http.StatusBadRequest, inner.Bytes(), list, beside)
 	return nil
 }
 
 // envelope writes data and, if it is an object, its fields again at the top
 // level. The envelope owns success, data, error and meta; metadata, timestamp
 // and trace_id are the resource's if it has them. If list is not empty, it
-// names the only array that is repeated.
-func envelope(out *bytes.Buffer, req *request, success bool, data []byte, list string) {
+// names the only array that is repeated. Beside are the top level's members if
+// data is an array, each with a comma.
+func envelope(out *bytes.Buffer, req *request, success bool, data []byte, list, beside string) {
 	var own struct{ metadata, timestamp, trace bool }
 	out.WriteByte('{')
+	out.WriteString(beside)
 	eachField(data, func(key, field []byte) {
 		switch string(key) {
 		case "success", "data", "error", "meta":

@@ -110,7 +110,7 @@ func (s *Server) logRequest(ctx *fasthttp.RequestCtx, req *request) {
 	status := ctx.Response.StatusCode()
 	attrs := make([]slog.Attr, 0, 12)
 	attrs = append(attrs,
-		slog.String("method", string(ctx.Method())),
+		slog.String("method", methodLabel(ctx)),
 		slog.String("route", req.pattern()),
 		slog.Int("status", status),
 		slog.Duration("took", time.Since(req.start)),

@@ -14,8 +14,8 @@ func (s *Server) routes() {
 	accounts := section{s, "Accounts"}
 	post(accounts, "/api/auth/register", anyone, "Create an account", s.register, status(201), limitedBy(rateRegister))
 	post(accounts, "/api/auth/login", anyone, "Sign in", s.login, limitedBy(rateLogin))
-	post(accounts, "/api/auth/refresh", anyone, "Spend a refresh token for new tokens", s.refresh)
-	post(accounts, "/api/auth/logout", anyone, "End the session", s.logout)
+	post(accounts, "/api/auth/refresh", anyone, "Spend a refresh token for new tokens", s.refresh, limitedBy(rateNone))
+	post(accounts, "/api/auth/logout", anyone, "End the session", s.logout, limitedBy(rateNone))
 	get(accounts, "/api/auth/me", signedIn, "Who am I?", s.me)
 	get(accounts, "/api/users/me", signedIn, "Who am I?", s.me)
 
@@ -41,7 +41,7 @@ func (s *Server) routes() {
 	post(adminLibrary, "/api/admin/kb/jobs/{id}/cancel", admin, "Cancel a job", s.cancelJob)
 	post(adminLibrary, "/api/admin/kb/jobs/{id}/retry", admin, "Run a failed job again", s.retryJob)
 	get(adminLibrary, "/api/admin/kb/stats", viewer, "Figures of the knowledge base", s.libraryStats)
-	del(adminLibrary, "/api/admin/kb/{id}", admin, "Delete a document (v1)", s.deleteDocument)
+	s.raw("DELETE", "/api/admin/kb/{id<guid>}", admin, s.deleteDocumentV1)
 
 	chat := section{s, "Conversations"}
 	get(chat, "/api/conversations", signedIn, "List conversations", s.listConversations)
@@ -52,7 +52,7 @@ func (s *Server) routes() {
 	del(chat, "/api/conversations/{id}", signedIn, "Delete a conversation", s.deleteConversation)
 	get(chat, "/api/conversations/{id}/messages", signedIn, "The messages of a branch", s.listMessages)
 	get(chat, "/api/citations/{id}", signedIn, "A citation with the passage it quotes", s.getCitation)
-	s.raw("GET", "/ws", anyone, s.sockets.handler())
+	s.raw("GET", "/ws", anyone, s.sockets.handler(), limitedBy(rateNone))
 
 	for _, method := range []string{"GET", "POST", "PUT", "DELETE"} {
 		s.raw(method, jobsUI, viewer, s.jobsPage(), withCookie)

@@ -110,7 +110,7 @@ func (s *Server) search(ctx context.Context, in *searchInput) (array[twins[hitBo
 	if err != nil {
 		return array[twins[hitBody]]{}, err
 	}
-	list := array[twins[hitBody]]{rows: make([]twins[hitBody], len(hits)), total: len(hits)}
+	list := array[twins[hitBody]]{rows: make([]twins[hitBody], len(hits)), total: len(hits), limit: limit}
 	for i, h := range hits {
 		list.rows[i] = both(hitOf(h))
 	}

@@ -139,7 +139,7 @@ func (s *Server) humaConfig() huma.Config {
 	c.CreateHooks = nil // they would add "$schema" to replies
 	c.AllowAdditionalPropertiesByDefault = true
 	c.OpenAPIPath, c.DocsPath, c.SchemasPath = "", "", ""
-	jsonFormat := huma.Format{Marshal: writeEncoded, Unmarshal: unmarshal}
+	jsonFormat := huma.Format{Marshal: writeEncoded, Unmarshal: unmarshalBody}
 	c.Formats = map[string]huma.Format{"application/json": jsonFormat, "json": jsonFormat}
 	c.Transformers = []huma.Transformer{transform}
 	c.Components.SecuritySchemes = securitySchemes

@@ -88,7 +88,11 @@ func (ss *sockets) handler() fiber.Handler {
 		if !ss.s.sameOrigin(c.Context()) {
 			return voiceassist.Errorf(voiceassist.Forbidden, "Origin not allowed")
 		}
-		c.Locals(openingKey, ss.opening(c))
+		o := ss.opening(c)
+		if err := ss.s.countToken(c.UserContext(), rateSession, o.who.SessionID); err != nil {
+			return err
+		}
+		c.Locals(openingKey, o)
 		return upgrade(c)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"io"
 	"net"
 	"os"
 	"sync"
@@ -18,8 +19,9 @@ import (
 
 // Bounds of one socket.
 const (
-	maxFrame       = 64 << 10 // bytes of a frame from the client
-	maxQueue       = 256      // frames waiting to be sent
+	maxFirstFrame  = 64 << 10  // bytes of a frame from a client that has not said who it is
+	maxFrame       = 256 << 10 // bytes of others: the longest question, with every letter escaped
+	maxQueue       = 256       // frames waiting to be sent
 	pingInterval   = 25 * time.Second
 	silenceLimit   = 70 * time.Second // without a frame or a pong the client is gone
 	closeWait      = time.Second      // for the client to answer a close
@@ -50,14 +52,16 @@ type socket struct {
 	// Of the reading goroutine alone:
 	dialect      dialect
 	conversation uuid.UUID // of questions that name none
+	limit        int64     // bytes of a frame
 
 	mu        sync.Mutex
-	following map[uuid.UUID]bool
-	leaving   bool // ends when it follows nothing any more
+	following map[uuid.UUID]bool // answers whose end is not being told yet
+	followers int                // goroutines that tell of answers
+	leaving   bool               // ends when the last of them has ended
 }
 
 func newSocket(ss *sockets, conn *websocket.Conn) *socket {
-	k := &socket{ss: ss, conn: conn, id: uuid.NewString(), out: make(chan []byte, maxQueue), following: make(map[uuid.UUID]bool)}
+	k := &socket{ss: ss, conn: conn, id: uuid.NewString(), out: make(chan []byte, maxQueue), following: make(map[uuid.UUID]bool), limit: maxFirstFrame}
 	k.ctx, k.cancel = context.WithCancel(context.Background())
 	k.who.Store(new(voiceassist.Principal))
 	return k
@@ -74,14 +78,14 @@ func (k *socket) run(o opening) {
 	defer k.end(websocket.CloseNormalClosure, "")
 	k.listen()
 	if k.authenticate(o) && k.greet(o) {
+		k.limit = maxFrame
 		k.read()
 	}
 	k.awaitClose()
 }
 
-// listen sets the bounds of what is read.
+// listen sets how long the client may be silent.
 func (k *socket) listen() {
-	k.conn.SetReadLimit(maxFrame)
 	k.heard()
 	k.conn.SetPongHandler(func(string) error {
 		k.heard()
@@ -98,20 +102,33 @@ func (k *socket) heard() {
 	}
 }
 
-// next returns the next frame of the client.
+// next returns the next frame of the client. One that is too large ends the
+// socket. The library's own limit would, too, without letting us say why.
 func (k *socket) next() ([]byte, error) {
-	_, data, err := k.conn.ReadMessage()
+	_, r, err := k.conn.NextReader()
+	if err != nil {
+		return nil, err
+	}
+	data, err := io.ReadAll(io.LimitReader(r, k.limit+1))
 	k.heard()
+	if int64(len(data)) > k.limit {
+		err = errFrameTooLarge
+		k.send(errorFrame(err))
+		k.linger()
+		k.end(websocket.CloseMessageTooBig, errFrameTooLarge.Message)
+	}
 	return data, err
 }
 
+var errFrameTooLarge = voiceassist.Errorf(voiceassist.Invalid, "The frame is too large")
+
 // awaitClose reads on for a moment, so that a close frame which the writer
-// sends is answered and not lost.
+// sends is answered and not lost. Frames that still come are skipped unread.
 func (k *socket) awaitClose() {
 	k.end(websocket.CloseNormalClosure, "")
 	_ = k.conn.SetReadDeadline(time.Now().Add(closeWait)) // reading will tell
 	for {
-		if _, _, err := k.conn.ReadMessage(); err != nil {
+		if _, _, err := k.conn.NextReader(); err != nil {
 			return
 		}
 	}
@@ -159,7 +176,7 @@ func (k *socket) end(code int, reason string) {
 func (k *socket) leave() {
 	k.mu.Lock()
 	k.leaving = true
-	busy := len(k.following) > 0
+	busy := k.followers > 0
 	k.mu.Unlock()
 	if !busy {
 		k.end(websocket.CloseGoingAway, "the server is restarting")
@@ -286,10 +303,6 @@ func (k *socket) sendHistory(conversation uuid.UUID) error {
 func (k *socket) read() {
 	for {
 		data, err := k.next()
-		if err != nil && err.Error() == websocket.ErrReadLimit.Error() { // a copy of the library's error, equal by text alone
-			k.linger()
-			k.end(websocket.CloseMessageTooBig, "")
-		}
 		if err != nil {
 			return
 		}

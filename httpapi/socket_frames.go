@@ -237,22 +237,20 @@ func (k *socket) follow(a *answer, seq int) {
 	id, d := a.exchange.Answer.ID, k.dialect
 	k.mu.Lock()
 	known := k.following[id]
-	k.following[id] = true
+	if !known {
+		k.following[id] = true
+		k.followers++
+	}
 	k.mu.Unlock()
 	if known {
 		return
 	}
 	k.wg.Go(func() {
-		defer func() {
-			k.mu.Lock()
-			delete(k.following, id)
-			done := k.leaving && len(k.following) == 0
-			k.mu.Unlock()
-			if done {
-				k.leave()
-			}
-		}()
+		defer k.unfollow()
 		for event, err := range a.follow(k.ctx) {
+			if event.Final {
+				k.forget(id)
+			}
 			for _, f := range d.render(event, err) {
 				n, _ := f["seq"].(int)
 				if (n > seq || f["final"] == true) && !k.send(f) {
@@ -261,4 +259,24 @@ func (k *socket) follow(a *answer, seq int) {
 			}
 		}
 	})
+}
+
+// forget lets an answer be followed anew. It comes before the last frame: a
+// client that has read that one and asks again must not be taken for one that
+// still waits for it.
+func (k *socket) forget(id uuid.UUID) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	delete(k.following, id)
+}
+
+// unfollow ends a follower, and a socket that has only waited for it.
+func (k *socket) unfollow() {
+	k.mu.Lock()
+	k.followers--
+	leaving := k.leaving
+	k.mu.Unlock()
+	if leaving {
+		k.leave()
+	}
 }

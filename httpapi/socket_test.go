@@ -2,6 +2,7 @@ package httpapi_test
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"strings"
 	"testing"
@@ -201,9 +202,28 @@ func TestSocketSurvivesWhatItDoesNotUnderstand(t *testing.T) {
 func TestSocketClosesOnAFrameThatIsTooLarge(t *testing.T) {
 	t.Parallel()
 	s, in := startChat(t, &assistant{})
+	stranger := s.dial("/ws", nil)
+	for k, size := range map[*chatSocket]int{s.connect(in): 300 << 10, stranger: 70 << 10} {
+		k.send(`{"type":"message_send","content":"` + strings.Repeat("a", size) + `"}`)
+		if e := k.want("error"); e.text("code") != "INVALID_EVENT" || e.text("message") != "The frame is too large" {
+			t.Errorf("told is %v", e)
+		}
+		_, err := k.receive()
+		var closed websocket.CloseError
+		if !errors.As(err, &closed) || closed.Code != websocket.StatusMessageTooBig || closed.Reason != "The frame is too large" {
+			t.Errorf("closed with %v", err)
+		}
+	}
+}
+
+func TestSocketTakesTheLongestQuestionWithEveryLetterEscaped(t *testing.T) {
+	t.Parallel()
+	s, in := startChat(t, &assistant{})
 	k := s.connect(in)
-	k.send(`{"type":"message_send","content":"` + strings.Repeat("a", 100<<10) + `"}`)
-	k.wantClosed(websocket.StatusMessageTooBig)
+	k.send(`{"type":"message_send","content":"` + strings.Repeat(`\ud83d\ude00`, 8000) + `"}`)
+	if events := k.answer(); events[len(events)-1].text("status") != "complete" {
+		t.Errorf("the answer ends with %v", events)
+	}
 }
 
 func TestSocketWithoutATokenIsClosedInTime(t *testing.T) {

@@ -197,6 +197,9 @@ func (in *intake) readField(part *multipart.Part) error {
 		return voiceassist.FieldError(name, "the form field is longer than %d KB", maxFormField>>10)
 	}
 	if _, known := in.fields[name]; known {
+		if !validText(string(value)) {
+			return voiceassist.FieldError(name, "%s %s", name, notText)
+		}
 		in.fields[name] = string(value)
 	}
 	return nil

@@ -36,7 +36,7 @@ func (db *DB) AddUser(ctx context.Context, u voiceassist.User, passwordHash stri
 		if err := insertUser(ctx, tx, u, passwordHash); err != nil {
 			return err
 		}
-		added, err = beginSession(ctx, tx, u.ID, g)
+		added, err = beginSession(ctx, tx, u.ID, passwordHash, g)
 		return err
 	})
 	if violates(err, "users_email_key") {
@@ -88,33 +88,40 @@ func (db *DB) Credentials(ctx context.Context, email string) (u voiceassist.User
 	return u, passwordHash, notFound(err, "user")
 }
 
-// BeginSession begins a session of a user and notes the login.
-func (db *DB) BeginSession(ctx context.Context, userID uuid.UUID, g voiceassist.Grant) (u voiceassist.User, err error) {
+// BeginSession begins a session of an active user and notes the login. It is
+// Unauthorized if passwordHash is no longer the user's; "" asks for none.
+func (db *DB) BeginSession(ctx context.Context, userID uuid.UUID, passwordHash string, g voiceassist.Grant) (u voiceassist.User, err error) {
 	err = db.tx(ctx, func(tx pgx.Tx) error {
-		// Expired sessions have no more use; their refresh tokens go with them.
-		if _, err := tx.Exec(ctx, `DELETE FROM sessions WHERE user_id = $1 AND expires_at < now()`, userID); err != nil {
+		if u, err = beginSession(ctx, tx, userID, passwordHash, g); err != nil {
 			return err
 		}
-		u, err = beginSession(ctx, tx, userID, g)
+		// Expired sessions have no more use; their refresh tokens go with them.
+		_, err = tx.Exec(ctx, `DELETE FROM sessions WHERE user_id = $1 AND expires_at < now()`, userID)
 		return err
 	})
 	return u, err
 }
 
-func beginSession(ctx context.Context, tx pgx.Tx, userID uuid.UUID, g voiceassist.Grant) (voiceassist.User, error) {
+// beginSession holds the user from the start: PutAdmin, which changes the
+// password, either waits and ends this session, or is seen.
+func beginSession(ctx context.Context, tx pgx.Tx, userID uuid.UUID, passwordHash string, g voiceassist.Grant) (voiceassist.User, error) {
+	u, err := scanUser(tx.QueryRow(ctx, `
+		UPDATE users u
+		SET last_login_at = now()
+		WHERE u.id = $1 AND u.is_active AND $2 IN ('', u.password_hash)
+		RETURNING `+userColumns, userID, passwordHash))
+	if errors.Is(err, pgx.ErrNoRows) {
+		return voiceassist.User{}, voiceassist.Errorf(voiceassist.Unauthorized, "Incorrect email or password")
+	}
+	if err != nil {
+		return voiceassist.User{}, err
+	}
 	if _, err := tx.Exec(ctx, `
 		INSERT INTO sessions (id, user_id, expires_at)
 		VALUES ($1, $2, now() + $3::interval)`, g.SessionID, userID, g.TTL); err != nil {
 		return voiceassist.User{}, err
 	}
-	if err := insertRefreshToken(ctx, tx, g); err != nil {
-		return voiceassist.User{}, err
-	}
-	return scanUser(tx.QueryRow(ctx, `
-		UPDATE users u
-		SET last_login_at = now()
-		WHERE u.id = $1
-		RETURNING `+userColumns, userID))
+	return u, insertRefreshToken(ctx, tx, g)
 }
 
 func insertRefreshToken(ctx context.Context, tx pgx.Tx, g voiceassist.Grant) error {
