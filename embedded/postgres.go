@@ -55,7 +55,6 @@ type Postgres struct {
 // it takes.
 func StartPostgres(ctx context.Context, o PostgresOptions) (*Postgres, error) {
 	o.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))
-	o.Repository = cmp.Or(o.Repository, mavenCentral)
 	c, err := o.cluster(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("start Postgres: %w", err)
@@ -232,5 +231,5 @@ func noBinaries(data, repository string, major int, others []string, cause error
 		missing += " (it has " + strings.Join(others, ", ") + ")"
 	}
 	return fmt.Errorf("%s, and fetching it did not work: %w. Three ways out: install %s (apt install postgresql, dnf install postgresql-server, "+
-		"brew install postgresql), set DATABASE_URL to a server that is running, or let this machine reach %s", missing, cause, name, repository)
+		"brew install postgresql), set DATABASE_URL to a server that is running, or let this machine reach %s", missing, cause, name, cmp.Or(repository, "Maven Central"))
 }

@@ -174,7 +174,7 @@ func TestWithoutBinariesTheErrorNamesTheWaysOut(t *testing.T) {
 	if err == nil {
 		t.Fatal("it started")
 	}
-	for _, want := range []string{"no PostgreSQL 15 or later", "404", "apt install postgresql", "DATABASE_URL", o.Repository} {
+	for _, want := range []string{"no PostgreSQL 15 or later", "no version found", "apt install postgresql", "DATABASE_URL", o.Repository} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("the error does not say %q: %v", want, err)
 		}
