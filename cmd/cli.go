@@ -187,7 +187,7 @@ func connect(ctx context.Context, c call) (cl *client, rest []string, err error)
 		return nil, nil, errUsage
 	}
 	if *base == "" {
-		cl, err = operatorClient(ctx, c.cfg)
+		cl, err = operatorClient(c.cfg)
 		return cl, flags.Args(), err
 	}
 	cl = newClient(*base)

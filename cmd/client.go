@@ -29,7 +29,7 @@ type client struct {
 	mu      sync.Mutex
 	access  string
 	refresh string
-	keep    func(refresh string) error // keeps a new refresh token; may be nil
+	keep    func() error // keeps new tokens; may be nil
 }
 
 // newClient returns a client for base that is not signed in.
@@ -41,18 +41,18 @@ func newClient(base string) *client {
 
 // operatorClient returns a client of the `up` that runs on DATA_DIR, signed in
 // as its administrator.
-func operatorClient(ctx context.Context, cfg Config) (*client, error) {
+func operatorClient(cfg Config) (*client, error) {
 	o, err := readOperatorAccess(cfg.DataDir)
 	if err != nil {
 		return nil, fmt.Errorf("no running system was found in %s (set DATA_DIR, or give -url, -email and ADMIN_PASSWORD): %w", cfg.DataDir, err)
 	}
 	c := newClient(o.URL)
-	c.refresh = o.RefreshToken
-	c.keep = func(refresh string) error {
-		o.RefreshToken = refresh
+	c.access, c.refresh = o.AccessToken, o.RefreshToken
+	c.keep = func() error {
+		o.AccessToken, o.RefreshToken = c.access, c.refresh
 		return o.write(cfg.DataDir)
 	}
-	return c, c.renew(ctx)
+	return c, nil
 }
 
 func (c *client) login(ctx context.Context, email, password string) error {
@@ -89,7 +89,7 @@ func (c *client) renew(ctx context.Context) error {
 	if c.keep == nil {
 		return nil
 	}
-	return c.keep(c.refresh)
+	return c.keep()
 }
 
 func (c *client) once(ctx context.Context, method, path, contentType string, body io.Reader, token string) (*http.Response, error) {
@@ -288,6 +288,9 @@ type cited struct {
 // ask asks a question on the socket, passes the text on as it comes, and
 // returns the answer.
 func (c *client) ask(ctx context.Context, question string, text func(string)) (answer, error) {
+	if err := c.get(ctx, "/api/auth/me", nil); err != nil { // renews the token if it has run out
+		return answer{}, err
+	}
 	address := "ws" + strings.TrimPrefix(c.base, "http") + "/ws"
 	conn, _, err := websocket.Dial(ctx, address, &websocket.DialOptions{
 		HTTPHeader: http.Header{"Authorization": {"Bearer " + c.access}}, Subprotocols: []string{"bearer", c.access},

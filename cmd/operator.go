@@ -20,8 +20,9 @@ const operatorFile = "operator.json"
 
 // operatorAccess is what operatorFile says.
 type operatorAccess struct {
-	URL          string `json:"url"`           // where the API answers
-	RefreshToken string `json:"refresh_token"` // of a session of an administrator
+	URL          string `json:"url"`          // where the API answers
+	AccessToken  string `json:"access_token"` // of a session of an administrator
+	RefreshToken string `json:"refresh_token"`
 	DatabaseURL  string `json:"database_url"`
 }
 
@@ -60,7 +61,7 @@ func (s *system) admitOperator(ctx context.Context) (withdraw func(context.Conte
 	if err != nil {
 		return nil, fmt.Errorf("admit the operator: %w", err)
 	}
-	access := operatorAccess{URL: s.url, RefreshToken: in.Refresh, DatabaseURL: s.cfg.DatabaseURL}
+	access := operatorAccess{URL: s.url, AccessToken: in.Access, RefreshToken: in.Refresh, DatabaseURL: s.cfg.DatabaseURL}
 	if err := access.write(s.cfg.DataDir); err != nil {
 		return nil, fmt.Errorf("admit the operator: %w", err)
 	}

@@ -77,7 +77,7 @@ func (s *Service) quote(ctx context.Context, q inquiry, sources []voiceassist.Hi
 // quoteShare is how relevant a passage must be, compared with the best, to be
 // quoted. A model weighs what it is given; a reader of quotes takes each for an
 // answer.
-const quoteShare = 0.8
+const quoteShare = 0.65
 
 // nearest returns the sources that are about as relevant as the best of them.
 func (q inquiry) nearest(sources []voiceassist.Hit) []voiceassist.Hit {

@@ -14,12 +14,12 @@ import (
 // and the like:
 //
 //	passages   floor   plain words pass   off topic pass
-//	     945    0.28          33 of 34          2 of 32    30 papers' text, TestGate…
-//	   1,640    0.33          32 of 34          1 of 32    30 papers' PDF files and 13 leaflets
-//	  10,150    0.52          15 of 16          2 of 32    a third of MedQuAD
+//	     945    0.27          33 of 34          2 of 32    30 papers' text, TestGate…
+//	   1,640    0.32          34 of 34          1 of 32    30 papers' PDF files and 13 leaflets
+//	  10,150    0.51          15 of 16          2 of 32    a third of MedQuAD
 const (
 	relevanceSlope = 0.103
-	relevanceFrom  = 4.85
+	relevanceFrom  = 4.95
 	leastRelevance = 0.2 // in a small library
 )
 

@@ -60,7 +60,7 @@ func coverage(stems []string, idf idfs, set map[string]bool) float64 {
 // vagueStems are of words that shape a question without saying what it is
 // about: question words, auxiliaries, general verbs, adverbs and nouns. Any
 // library holds them, so finding them proves nothing.
-var vagueStems = stemSet(`what which who whom whose when where why how whether
+var vagueStems = stemSet(`one two three four five six seven eight nine ten worth worthwhile raise what which who whom whose when where why how whether
 	do does did doing done has have having had can could may might must shall should would am been being were
 	i me my we us our you your he him his she her hers its them theirs those such than then
 	about after again all also although always among another any anyone anything around because before below besides best better
