@@ -62,5 +62,8 @@ func writeOwner(f *os.File) error {
 	return err
 }
 
-// Unlock gives the directory back.
-func (l *DirLock) Unlock() error { return l.file.Close() }
+// Unlock gives the directory back. Closing the file would not do while a process
+// that is just being started still has a copy of it.
+func (l *DirLock) Unlock() error {
+	return errors.Join(syscall.Flock(int(l.file.Fd()), syscall.LOCK_UN), l.file.Close())
+}

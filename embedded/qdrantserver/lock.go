@@ -24,6 +24,12 @@ func lockDir(dir string) (*os.File, error) {
 	return file, nil
 }
 
+// unlockDir gives the directory back. Closing the file would not do while a
+// process that is just being started still has a copy of it.
+func unlockDir(lock *os.File) error {
+	return errors.Join(syscall.Flock(int(lock.Fd()), syscall.LOCK_UN), lock.Close())
+}
+
 // ErrInUse means that another server has the directory open.
 var ErrInUse = errors.New("another process serves this directory")
 

@@ -182,7 +182,7 @@ func (s *Server) close(ctx context.Context) error {
 	if s.wal == nil {
 		return nil
 	}
-	return errors.Join(s.tidy(2), s.wal.file.Close(), s.lock.Close())
+	return errors.Join(s.tidy(2), s.wal.file.Close(), unlockDir(s.lock))
 }
 
 func (s *Server) recoverPanic(

@@ -52,7 +52,7 @@ func (s *Server) open(dir string) (err error) {
 		return err
 	}
 	if err := s.openLog(filepath.Join(dir, logName)); err != nil {
-		return errors.Join(err, s.lock.Close())
+		return errors.Join(err, unlockDir(s.lock))
 	}
 	return nil
 }
