@@ -87,14 +87,16 @@ func lockJob(ctx context.Context, tx pgx.Tx, id uuid.UUID) error {
 // fence locks the attempt's job and document for the rest of tx, or returns
 // ErrFenced.
 func fence(ctx context.Context, tx pgx.Tx, a Attempt) error {
-	if err := lockJob(ctx, tx, a.JobID); err != nil {
+	// In the order of lockJob.
+	if _, err := tx.Exec(ctx, `SELECT 1 FROM documents WHERE id = $1 FOR NO KEY UPDATE`, a.DocumentID); err != nil {
 		return err
 	}
 	var one int
 	err := tx.QueryRow(ctx, `
 		SELECT 1
 		FROM jobs
-		WHERE id = $1 AND attempts = $2 AND state = 'running'`, a.JobID, a.Number).Scan(&one)
+		WHERE id = $1 AND attempts = $2 AND state = 'running'
+		FOR UPDATE`, a.JobID, a.Number).Scan(&one)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return voiceassist.ErrFenced
 	}
@@ -218,12 +220,11 @@ func (db *DB) Return(ctx context.Context, a Attempt, after time.Duration, giveBa
 }
 
 func addEvents(ctx context.Context, tx pgx.Tx, job uuid.UUID, events []voiceassist.JobEvent) error {
-	for _, e := range events {
-		if _, err := tx.Exec(ctx, `
-			INSERT INTO job_events (job_id, attempt, stage, result, detail, took_us)
-			VALUES ($1, $2, $3, $4, $5, $6)`, job, e.Attempt, string(e.Stage), e.Result, e.Detail, e.Took.Microseconds()); err != nil {
-			return err
-		}
-	}
-	return nil
+	_, err := tx.CopyFrom(ctx, pgx.Identifier{"job_events"},
+		[]string{"job_id", "attempt", "stage", "result", "detail", "took_us"},
+		pgx.CopyFromSlice(len(events), func(i int) ([]any, error) {
+			e := events[i]
+			return []any{job, e.Attempt, string(e.Stage), e.Result, e.Detail, e.Took.Microseconds()}, nil
+		}))
+	return err
 }

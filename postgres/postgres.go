@@ -73,13 +73,6 @@ func (db *DB) Ping(ctx context.Context) error {
 	return nil
 }
 
-// ServerVersion returns the server's version, such as "15.18".
-func (db *DB) ServerVersion(ctx context.Context) (string, error) {
-	var v string
-	err := db.pool.QueryRow(ctx, `SELECT split_part(current_setting('server_version'), ' ', 1)`).Scan(&v)
-	return v, classify(err)
-}
-
 // migrationLock is the advisory lock that keeps two processes from migrating
 // at once.
 const migrationLock = 0x766f696365 // "voice"

@@ -6,7 +6,6 @@ package redis
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/maintnotifications"
@@ -49,15 +48,4 @@ func (c *Client) Ping(ctx context.Context) error {
 		return &voiceassist.Error{Code: voiceassist.Unavailable, Message: "Redis does not answer", Err: err}
 	}
 	return nil
-}
-
-// ServerVersion returns the server's version, or "" if it does not tell.
-func (c *Client) ServerVersion(ctx context.Context) (string, error) {
-	info, err := c.rdb.Info(ctx, "server").Result()
-	if err != nil {
-		return "", err
-	}
-	_, after, _ := strings.Cut(info, "redis_version:")
-	version, _, _ := strings.Cut(after, "\r\n")
-	return version, nil
 }
