@@ -186,32 +186,7 @@ func schedule(ctx context.Context, cfg Config, e *engines, log *slog.Logger) err
 	return beside(ctx,
 		func(ctx context.Context) error { relay.Run(ctx); return nil },
 		func(ctx context.Context) error { sweeper.Run(ctx); return nil },
-		func(ctx context.Context) error { endAbandonedAnswers(ctx, e, log); return nil })
-}
-
-// An answer that has been streaming for abandonedAfter has lost its process.
-const (
-	abandonedAfter = 10 * time.Minute
-	abandonedEvery = time.Minute
-)
-
-func endAbandonedAnswers(ctx context.Context, e *engines, log *slog.Logger) {
-	tick := time.NewTicker(abandonedEvery)
-	defer tick.Stop()
-	for {
-		n, err := e.ledger.FailAbandonedAnswers(ctx, abandonedAfter)
-		if err != nil && ctx.Err() == nil {
-			log.WarnContext(ctx, "abandoned answers", slog.Any("error", err))
-		}
-		if n > 0 {
-			log.InfoContext(ctx, "abandoned answers ended", slog.Int("answers", n))
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-	}
+		func(ctx context.Context) error { return keepHouse(ctx, chores(e), log) })
 }
 
 // closeWithin calls f with a context of its own that lasts d.

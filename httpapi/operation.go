@@ -31,10 +31,20 @@ type section struct {
 
 // route is an operation while it is being described.
 type route struct {
-	op     huma.Operation
-	access access
-	rate   rateName
-	cookie bool
+	op       huma.Operation
+	access   access
+	rate     rateName
+	cookie   bool
+	produces []string    // media types of success, JSON if there are none
+	form     []formField // of a multipart body
+}
+
+// formField describes a part of a multipart body.
+type formField struct {
+	name     string
+	doc      string
+	file     bool
+	required bool
 }
 
 // option changes how a route is registered.
@@ -42,6 +52,18 @@ type option func(*route)
 
 // status sets the status of success, 200 by default.
 func status(code int) option { return func(r *route) { r.op.DefaultStatus = code } }
+
+// fails adds statuses with which the operation may fail beside those that every
+// operation of its access has.
+func fails(statuses ...int) option {
+	return func(r *route) { r.op.Errors = append(r.op.Errors, statuses...) }
+}
+
+// produces says that success is not JSON.
+func produces(mediaTypes ...string) option { return func(r *route) { r.produces = mediaTypes } }
+
+// takesForm says that the body is a multipart form with these fields.
+func takesForm(fields ...formField) option { return func(r *route) { r.form = fields } }
 
 // limitedBy counts requests against a rate other than the usual one.
 func limitedBy(rate rateName) option { return func(r *route) { r.rate = rate } }
@@ -70,7 +92,25 @@ func del[In, Out any](sec section, path string, a access, summary string, h hand
 type output[T any] struct{ Body T }
 
 func register[In, Out any](sec section, method, path string, a access, summary string, h handler[In, Out], opts []option) {
-	r := route{access: a, rate: a.rate(), op: huma.Operation{
+	r := route{access: a, rate: a.rate(), op: describe(sec, method, path, a, summary)}
+	for _, o := range opts {
+		o(&r)
+	}
+	r.op.Middlewares = huma.Middlewares{sec.s.admission(r)}
+	huma.Register(sec.s.api, r.op, func(ctx context.Context, in *In) (*output[Out], error) {
+		ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+		defer cancel()
+		out, err := h(voiceassist.WithActor(ctx, requestOf(ctx).actor()), in)
+		if err != nil {
+			return nil, refusal{err}
+		}
+		return &output[Out]{out}, nil
+	})
+}
+
+// describe is an operation as every one begins.
+func describe(sec section, method, path string, a access, summary string) huma.Operation {
+	return huma.Operation{
 		OperationID:     operationID(method, path),
 		Method:          method,
 		Path:            path,
@@ -80,20 +120,7 @@ func register[In, Out any](sec section, method, path string, a access, summary s
 		Errors:          a.errors(),
 		MaxBodyBytes:    1 << 20,
 		BodyReadTimeout: readTimeout,
-	}}
-	for _, o := range opts {
-		o(&r)
 	}
-	r.op.Middlewares = huma.Middlewares{sec.s.admission(r)}
-	huma.Register(sec.s.api, r.op, func(ctx context.Context, in *In) (*output[Out], error) {
-		ctx, cancel := context.WithTimeout(ctx, requestTimeout)
-		defer cancel()
-		out, err := h(ctx, in)
-		if err != nil {
-			return nil, refusal{err}
-		}
-		return &output[Out]{out}, nil
-	})
 }
 
 // operationID names an operation in generated clients: get-api-auth-me.
@@ -122,7 +149,7 @@ func (s *Server) admit(c *fiber.Ctx, pattern string, a access, rate rateName, co
 	req := requestOf(c.Context())
 	req.route = pattern
 	if a == anyone {
-		if err := s.count(c.UserContext(), rate, clientKey(req.ip)); err != nil {
+			if err := s.count(c.UserContext(), rate, clientKey(req.ip)); err != nil {
 			return err
 		}
 		return checkQuery(c)
@@ -141,8 +168,9 @@ func (s *Server) admit(c *fiber.Ctx, pattern string, a access, rate rateName, co
 
 // raw registers a Fiber handler that reads or writes something else than JSON,
 // behind the same admission. Errors that it returns are written like all others.
-func (s *Server) raw(method, path string, a access, h fiber.Handler, opts ...option) {
-	r := route{access: a, rate: a.rate()}
+func raw(sec section, method, path string, a access, summary string, h fiber.Handler, opts ...option) {
+	s := sec.s
+	r := route{access: a, rate: a.rate(), op: describe(sec, method, path, a, summary)}
 	for _, o := range opts {
 		o(&r)
 	}
@@ -150,6 +178,7 @@ func (s *Server) raw(method, path string, a access, h fiber.Handler, opts ...opt
 		if err := s.admit(c, path, r.access, r.rate, r.cookie); err != nil {
 			return err
 		}
+		c.SetUserContext(voiceassist.WithActor(c.UserContext(), requestOf(c.Context()).actor()))
 		return h(c)
 	})
 }

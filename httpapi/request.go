@@ -52,6 +52,12 @@ func requestOf(ctx context.Context) *request {
 // principal returns who makes the request; the zero value is nobody.
 func principal(ctx context.Context) voiceassist.Principal { return requestOf(ctx).who }
 
+// actor is who the audit log says makes the request.
+func (r *request) actor() voiceassist.Actor {
+	u := r.who.User
+	return voiceassist.Actor{UserID: u.ID, Email: u.Email, IP: r.ip.String(), RequestID: r.id, TraceID: r.trace}
+}
+
 // begin notes what the headers of a request say.
 func (s *Server) begin(ctx *fasthttp.RequestCtx) *request {
 	h := &ctx.Request.Header

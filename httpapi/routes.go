@@ -1,61 +1,132 @@
 package httpapi
 
-// routes is every route there is. rewrite.go has the names under which clients
-// may know them besides.
+// routes is every route there is, by resource. rewrite.go has the names under
+// which clients may know them besides.
 func (s *Server) routes() {
-	health := section{s, "Health"}
-	get(health, "/", anyone, "What this is", s.root)
-	get(health, "/health", anyone, "Is the process alive?", s.health, limitedBy(rateHealth))
-	get(health, "/live", anyone, "Is the process alive?", s.health, limitedBy(rateNone))
-	s.raw("GET", "/ready", anyone, s.ready, limitedBy(rateReady))
-	s.raw("GET", "/metrics", anyone, s.metricsPage(), limitedBy(rateNone))
-	s.raw("GET", "/openapi.json", anyone, s.openAPI())
+	s.healthRoutes()
+	s.signInRoutes()
+	s.userRoutes()
+	s.libraryRoutes()
+	s.libraryAdminRoutes()
+	s.conversationRoutes()
+	s.folderRoutes()
+	s.fileRoutes()
+	s.clinicalRoutes()
+	s.socketRoutes()
+	s.panelRoutes()
+	s.auditRoutes()
+	s.systemRoutes()
+	s.cacheRoutes()
+	s.flagRoutes()
+	s.voiceRoutes()
+	s.integrationRoutes()
+}
 
-	accounts := section{s, "Accounts"}
-	post(accounts, "/api/auth/register", anyone, "Create an account", s.register, status(201), limitedBy(rateRegister))
-	post(accounts, "/api/auth/login", anyone, "Sign in", s.login, limitedBy(rateLogin))
-	post(accounts, "/api/auth/refresh", anyone, "Spend a refresh token for new tokens", s.refresh, limitedBy(rateNone))
-	post(accounts, "/api/auth/logout", anyone, "End the session", s.logout, limitedBy(rateNone))
-	get(accounts, "/api/auth/me", signedIn, "Who am I?", s.me)
-	get(accounts, "/api/users/me", signedIn, "Who am I?", s.me)
+func (s *Server) healthRoutes() {
+	sec := section{s, "Health"}
+	get(sec, "/", anyone, "What this is", s.root)
+	get(sec, "/health", anyone, "Is the process alive?", s.health, limitedBy(rateHealth))
+	get(sec, "/live", anyone, "Is the process alive?", s.health, limitedBy(rateNone))
+	raw(sec, "GET", "/ready", anyone, "Do the dependencies answer?", s.ready, limitedBy(rateReady))
+	raw(sec, "GET", "/metrics", anyone, "Figures for Prometheus", s.metricsPage(), limitedBy(rateNone), produces("text/plain"))
+	raw(sec, "GET", "/openapi.json", anyone, "This document", s.openAPI())
+}
 
-	library := section{s, "Knowledge base"}
-	get(library, "/api/kb/documents", signedIn, "List documents", s.listDocuments)
-	get(library, "/api/kb/documents/{id}", signedIn, "A document", s.getDocument)
-	get(library, "/api/kb/documents/{id}/text", signedIn, "The stored text of a page", s.pageText)
-	post(library, "/api/kb/search", signedIn, "Search passages", s.search)
+func (s *Server) signInRoutes() {
+	sec := section{s, "Accounts"}
+	post(sec, "/api/auth/register", anyone, "Create an account", s.register, status(201), limitedBy(rateRegister))
+	post(sec, "/api/auth/login", anyone, "Sign in", s.login, limitedBy(rateLogin))
+	post(sec, "/api/auth/refresh", anyone, "Spend a refresh token for new tokens", s.refresh, limitedBy(rateNone))
+	post(sec, "/api/auth/logout", anyone, "End the session", s.logout, limitedBy(rateNone))
+	get(sec, "/api/auth/me", signedIn, "Who am I?", s.me)
+}
 
-	adminLibrary := section{s, "Knowledge base administration"}
-	get(adminLibrary, "/api/admin/kb/documents", viewer, "List documents", s.listDocuments)
-	get(adminLibrary, "/api/admin/kb/documents/{id}", viewer, "A document", s.getDocument)
-	get(adminLibrary, "/api/admin/kb/documents/{id}/passages", viewer, "The text as indexed", s.listPassages)
-	s.raw("GET", "/api/admin/kb/documents/{id}/file", viewer, s.original, withCookie)
-	s.raw("POST", "/api/admin/kb/documents", admin, s.upload)
-	s.raw("POST", "/api/admin/kb/upload", admin, s.upload)
-	s.raw("POST", "/api/kb/documents", admin, s.upload)
-	post(adminLibrary, "/api/admin/kb/documents/{id}/reindex", admin, "Index a document again", s.reindexDocument, status(202))
-	post(adminLibrary, "/api/admin/kb/reindex", admin, "Index documents again", s.reindex, status(202))
-	del(adminLibrary, "/api/admin/kb/documents/{id}", admin, "Delete a document", s.deleteDocument)
-	get(adminLibrary, "/api/admin/kb/jobs", viewer, "List jobs", s.listJobs)
-	get(adminLibrary, "/api/admin/kb/jobs/{id}", viewer, "A job with its timeline", s.getJob)
-	post(adminLibrary, "/api/admin/kb/jobs/{id}/cancel", admin, "Cancel a job", s.cancelJob)
-	post(adminLibrary, "/api/admin/kb/jobs/{id}/retry", admin, "Run a failed job again", s.retryJob)
-	get(adminLibrary, "/api/admin/kb/stats", viewer, "Figures of the knowledge base", s.libraryStats)
-	s.raw("DELETE", "/api/admin/kb/{id<guid>}", admin, s.deleteDocumentV1)
+func (s *Server) userRoutes() {
+	sec := section{s, "Users"}
+	get(sec, "/api/users/me", signedIn, "Who am I?", s.me)
+}
 
-	chat := section{s, "Conversations"}
-	get(chat, "/api/conversations", signedIn, "List conversations", s.listConversations)
-	post(chat, "/api/conversations", signedIn, "Begin a conversation", s.createConversation, status(201))
-	get(chat, "/api/conversations/{id}", signedIn, "A conversation", s.getConversation)
-	put(chat, "/api/conversations/{id}", signedIn, "Change a conversation", s.updateConversation)
-	patch(chat, "/api/conversations/{id}", signedIn, "Change a conversation", s.updateConversation)
-	del(chat, "/api/conversations/{id}", signedIn, "Delete a conversation", s.deleteConversation)
-	get(chat, "/api/conversations/{id}/messages", signedIn, "The messages of a branch", s.listMessages)
-	get(chat, "/api/citations/{id}", signedIn, "A citation with the passage it quotes", s.getCitation)
-	s.raw("GET", "/ws", anyone, s.sockets.handler(), limitedBy(rateNone))
+func (s *Server) libraryRoutes() {
+	sec := section{s, "Knowledge base"}
+	get(sec, "/api/kb/documents", signedIn, "List documents", s.listDocuments)
+	get(sec, "/api/kb/documents/{id}", signedIn, "A document", s.getDocument)
+	get(sec, "/api/kb/documents/{id}/text", signedIn, "The stored text of a page", s.pageText)
+	post(sec, "/api/kb/search", signedIn, "Search passages", s.search)
+}
 
+func (s *Server) libraryAdminRoutes() {
+	sec := section{s, "Knowledge base administration"}
+	get(sec, "/api/admin/kb/documents", viewer, "List documents", s.listDocuments)
+	get(sec, "/api/admin/kb/documents/{id}", viewer, "A document", s.getDocument)
+	get(sec, "/api/admin/kb/documents/{id}/passages", viewer, "The text as indexed", s.listPassages)
+	raw(sec, "GET", "/api/admin/kb/documents/{id}/file", viewer, "The original", s.original, withCookie, produces("application/octet-stream"))
+	raw(sec, "POST", "/api/admin/kb/documents", admin, "Upload a document", s.upload, takesForm(uploadForm...), status(202))
+	raw(sec, "POST", "/api/admin/kb/upload", admin, "Upload a document", s.upload, takesForm(uploadForm...), status(202))
+	raw(sec, "POST", "/api/kb/documents", admin, "Upload a document", s.upload, takesForm(uploadForm...), status(202))
+	post(sec, "/api/admin/kb/documents/{id}/reindex", admin, "Index a document again", s.reindexDocument, status(202))
+	post(sec, "/api/admin/kb/reindex", admin, "Index documents again", s.reindex, status(202))
+	del(sec, "/api/admin/kb/documents/{id}", admin, "Delete a document", s.deleteDocument)
+	get(sec, "/api/admin/kb/jobs", viewer, "List jobs", s.listJobs)
+	get(sec, "/api/admin/kb/jobs/{id}", viewer, "A job with its timeline", s.getJob)
+	post(sec, "/api/admin/kb/jobs/{id}/cancel", admin, "Cancel a job", s.cancelJob)
+	post(sec, "/api/admin/kb/jobs/{id}/retry", admin, "Run a failed job again", s.retryJob)
+	get(sec, "/api/admin/kb/stats", viewer, "Figures of the knowledge base", s.libraryStats)
+	raw(sec, "DELETE", "/api/admin/kb/{id<guid>}", admin, "Delete a document (v1)", s.deleteDocumentV1)
+}
+
+func (s *Server) conversationRoutes() {
+	sec := section{s, "Conversations"}
+	get(sec, "/api/conversations", signedIn, "List conversations", s.listConversations)
+	post(sec, "/api/conversations", signedIn, "Begin a conversation", s.createConversation, status(201))
+	get(sec, "/api/conversations/{id}", signedIn, "A conversation", s.getConversation)
+	put(sec, "/api/conversations/{id}", signedIn, "Change a conversation", s.updateConversation)
+	patch(sec, "/api/conversations/{id}", signedIn, "Change a conversation", s.updateConversation)
+	del(sec, "/api/conversations/{id}", signedIn, "Delete a conversation", s.deleteConversation)
+	get(sec, "/api/conversations/{id}/messages", signedIn, "The messages of a branch", s.listMessages)
+	get(sec, "/api/citations/{id}", signedIn, "A citation with the passage it quotes", s.getCitation)
+}
+
+// Folders, sharing and export of conversations.
+func (s *Server) folderRoutes() {
+}
+
+// Files, and attachments of messages.
+func (s *Server) fileRoutes() {
+}
+
+// Clinical contexts and presets.
+func (s *Server) clinicalRoutes() {
+}
+
+func (s *Server) socketRoutes() {
+	sec := section{s, "Chat socket"}
+	raw(sec, "GET", "/ws", anyone, "The chat socket", s.sockets.handler(), limitedBy(rateNone))
+}
+
+// The admin panel: its figures, and users as it sees them.
+func (s *Server) panelRoutes() {
+}
+
+func (s *Server) auditRoutes() {
+}
+
+// Resources, services, and the pages of asynqmon.
+func (s *Server) systemRoutes() {
+	sec := section{s, "System"}
 	for _, method := range []string{"GET", "POST", "PUT", "DELETE"} {
-		s.raw(method, jobsUI, viewer, s.jobsPage(), withCookie)
-		s.raw(method, jobsUI+"/*", viewer, s.jobsPage(), withCookie)
+		raw(sec, method, jobsUI, viewer, "asynqmon", s.jobsPage(), withCookie, produces("text/html"))
+		raw(sec, method, jobsUI+"/*", viewer, "asynqmon", s.jobsPage(), withCookie, produces("text/html"))
 	}
+}
+
+func (s *Server) cacheRoutes() {
+}
+
+func (s *Server) flagRoutes() {
+}
+
+func (s *Server) voiceRoutes() {
+}
+
+func (s *Server) integrationRoutes() {
 }

@@ -25,6 +25,17 @@ const (
 	uploadTimeout = 30 * time.Minute
 )
 
+// uploadForm are the fields of an upload; all but the file may be in the query
+// instead.
+var uploadForm = []formField{
+	{name: "file", doc: "PDF, text, Markdown, HTML, DOCX, EPUB or XML", file: true, required: true},
+	{name: "title", doc: "by default the title found in the file, or its name"},
+	{name: "category"},
+	{name: "source_type"},
+	{name: "specialty"},
+	{name: "author"},
+}
+
 // uploadedBody is the reply to an accepted upload.
 type uploadedBody struct {
 	DocumentID    string  `json:"document_id"`
