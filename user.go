@@ -4,6 +4,7 @@ import (
 	"net/mail"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/google/uuid"
@@ -33,6 +34,47 @@ type User struct {
 	CreatedAt   time.Time
 	UpdatedAt   time.Time
 	LastLoginAt *time.Time
+}
+
+// Named returns u with its names and specialty trimmed, and FullName and the
+// pair FirstName, LastName filled in from one another; or an Invalid error.
+func (u User) Named() (User, error) {
+	for _, s := range []*string{&u.FullName, &u.FirstName, &u.LastName, &u.Specialty} {
+		*s = strings.TrimSpace(*s)
+	}
+	if u.FullName == "" {
+		u.FullName = strings.TrimSpace(u.FirstName + " " + u.LastName)
+	}
+	if u.FirstName == "" && u.LastName == "" {
+		u.FirstName, u.LastName = splitName(u.FullName)
+	}
+	if u.FullName == "" {
+		return User{}, FieldError("full_name", "full_name, or first_name and last_name, are required")
+	}
+	return u, u.checkNames()
+}
+
+// splitName takes the last word for the last name.
+func splitName(full string) (first, last string) {
+	i := strings.LastIndexByte(full, ' ')
+	if i < 0 {
+		return full, ""
+	}
+	return strings.TrimSpace(full[:i]), full[i+1:]
+}
+
+func (u User) checkNames() error {
+	for field, name := range map[string]string{
+		"full_name": u.FullName, "first_name": u.FirstName, "last_name": u.LastName, "specialty": u.Specialty,
+	} {
+		if utf8.RuneCountInString(name) > MaxNameLength {
+			return FieldError(field, "%s must be at most %d characters long", field, MaxNameLength)
+		}
+		if strings.ContainsFunc(name, unicode.IsControl) {
+			return FieldError(field, "%s must not contain line breaks or other control characters", field)
+		}
+	}
+	return nil
 }
 
 // IsAdmin reports whether the user may change what the admin API shows.

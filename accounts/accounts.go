@@ -16,8 +16,6 @@ import (
 	"runtime"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/google/uuid"
 	"golang.org/x/sync/semaphore"
@@ -280,47 +278,14 @@ func newUser(r voiceassist.Registration) (voiceassist.User, error) {
 	if err != nil {
 		return voiceassist.User{}, err
 	}
-	u := voiceassist.User{
+	return voiceassist.User{
 		ID:        uuid.New(),
 		Email:     email,
-		FullName:  strings.TrimSpace(r.FullName),
-		FirstName: strings.TrimSpace(r.FirstName),
-		LastName:  strings.TrimSpace(r.LastName),
-		Specialty: strings.TrimSpace(r.Specialty),
+		FullName:  r.FullName,
+		FirstName: r.FirstName,
+		LastName:  r.LastName,
+		Specialty: r.Specialty,
 		Role:      voiceassist.RoleUser,
 		IsActive:  true,
-	}
-	if u.FullName == "" {
-		u.FullName = strings.TrimSpace(u.FirstName + " " + u.LastName)
-	}
-	if u.FirstName == "" && u.LastName == "" {
-		u.FirstName, u.LastName = splitName(u.FullName)
-	}
-	if u.FullName == "" {
-		return voiceassist.User{}, voiceassist.FieldError("full_name", "full_name, or first_name and last_name, are required")
-	}
-	return u, checkNames(u)
-}
-
-// splitName takes the last word for the last name.
-func splitName(full string) (first, last string) {
-	i := strings.LastIndexByte(full, ' ')
-	if i < 0 {
-		return full, ""
-	}
-	return strings.TrimSpace(full[:i]), full[i+1:]
-}
-
-func checkNames(u voiceassist.User) error {
-	for field, name := range map[string]string{
-		"full_name": u.FullName, "first_name": u.FirstName, "last_name": u.LastName, "specialty": u.Specialty,
-	} {
-		if utf8.RuneCountInString(name) > voiceassist.MaxNameLength {
-			return voiceassist.FieldError(field, "%s must be at most %d characters long", field, voiceassist.MaxNameLength)
-		}
-		if strings.ContainsFunc(name, unicode.IsControl) {
-			return voiceassist.FieldError(field, "%s must not contain line breaks or other control characters", field)
-		}
-	}
-	return nil
+	}.Named()
 }

@@ -17,10 +17,16 @@ type chore struct {
 // An answer that has been streaming for abandonedAfter has lost its process.
 const abandonedAfter = 10 * time.Minute
 
+// erasedAtOnce is how many users are erased in one turn; the next takes more.
+const erasedAtOnce = 100
+
 func chores(e *engines) []chore {
 	return []chore{
 		{"end abandoned answers", time.Minute, func(ctx context.Context) (int, error) {
 			return e.ledger.FailAbandonedAnswers(ctx, abandonedAfter)
+		}},
+		{"erase deleted users", time.Minute, func(ctx context.Context) (int, error) {
+			return e.ledger.EraseUsers(ctx, erasedAtOnce)
 		}},
 	}
 }

@@ -98,6 +98,10 @@ func serveAPI(ctx context.Context, cfg Config, e *engines, ln net.Listener, log 
 		Library:  e.intake(cfg, log),
 		Searcher: answers,
 
+		Users:      e.ledger,
+		Figures:    e.ledger,
+		EraseAfter: cfg.EraseAfter,
+
 		Assistant: answers,
 		Chats:     e.ledger,
 
@@ -114,6 +118,7 @@ func serveAPI(ctx context.Context, cfg Config, e *engines, ln net.Listener, log 
 		Rates: httpapi.Rates{
 			Register: cfg.LimitRegister, Login: cfg.LimitLogin, Health: cfg.LimitHealth,
 			Anonymous: cfg.LimitAnonymous, Session: cfg.LimitSession, Refresh: cfg.LimitRefresh,
+			AdminActions: cfg.LimitAdminActions,
 		},
 		CORSOrigins:    cfg.CORSOrigins,
 		TrustedProxies: proxies,

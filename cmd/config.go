@@ -40,6 +40,8 @@ type Config struct {
 	RefreshTTL    time.Duration `env:"REFRESH_TOKEN_TTL" envDefault:"168h"`
 	Registration  string        `env:"REGISTRATION"` // open, invite, closed; "" is open in `up` and closed elsewhere
 
+	EraseAfter time.Duration `env:"USER_ERASE_AFTER" envDefault:"24h"` // from the deletion of a user
+
 	CORSOrigins    []string `env:"CORS_ORIGINS" envDefault:"http://localhost:5173,http://localhost:5174,http://localhost:3000,https://voiceassist.asimo.io,https://admin.asimo.io,https://docs-voice.asimo.io"`
 	TrustedProxies []string `env:"TRUSTED_PROXIES"` // addresses or networks
 	SecureCookies  bool     `env:"SECURE_COOKIES"`
@@ -67,6 +69,8 @@ type Config struct {
 	LimitAnonymous voiceassist.Rate `env:"RATE_LIMIT_ANONYMOUS" envDefault:"300/m"`
 	LimitSession   voiceassist.Rate `env:"RATE_LIMIT_SESSION" envDefault:"6000/m"`
 	LimitRefresh   voiceassist.Rate `env:"RATE_LIMIT_REFRESH" envDefault:"20/m"`
+
+	LimitAdminActions voiceassist.Rate `env:"RATE_LIMIT_ADMIN_ACTIONS" envDefault:"120/m"`
 
 	LogLevel  slog.Level `env:"LOG_LEVEL" envDefault:"INFO"`
 	LogFormat string     `env:"LOG_FORMAT"` // text or json; "" is text on a terminal, json elsewhere
@@ -137,6 +141,7 @@ func (c Config) faults() []error {
 	add(slices.Contains([]string{"", "text", "json"}, c.LogFormat), "LOG_FORMAT: want text or json")
 	add(c.AccessTTL >= time.Minute, "ACCESS_TOKEN_TTL: want at least 1m")
 	add(c.RefreshTTL > c.AccessTTL, "REFRESH_TOKEN_TTL: want longer than ACCESS_TOKEN_TTL")
+	add(c.EraseAfter >= 0 && c.EraseAfter <= 365*24*time.Hour, "USER_ERASE_AFTER: want 0s to 8760h")
 	add(c.MaxUploadMB > 0 && c.MaxUploadMB <= 1024, "MAX_UPLOAD_MB: want 1 to 1024")
 	add(c.EmbeddingDim > 0 && c.EmbeddingDim <= 65536, "EMBEDDING_DIM: want 1 to 65536")
 	add(c.OpenAIBaseURL == "" && c.OpenAIKey == "" || c.ChatModel != "" || c.EmbeddingModel != "", "CHAT_MODEL, EMBEDDING_MODEL: an OpenAI service is given, name at least one of its models")

@@ -41,12 +41,20 @@ func (s *Server) ready(c *fiber.Ctx) error {
 	checks := s.check(c.UserContext())
 	body := readyBody{Status: "ready", Checks: checks, Timestamp: epoch(time.Now())}
 	code := http.StatusOK
-	for name, ok := range checks {
-		if !ok && !slices.Contains(s.o.Optional, name) {
-			body.Status, code = "not_ready", http.StatusServiceUnavailable
-		}
+	if !s.suffice(checks) {
+		body.Status, code = "not_ready", http.StatusServiceUnavailable
 	}
 	return reply(c.Context(), requestOf(c.Context()), code, body)
+}
+
+// suffice reports whether every dependency that the process needs answered.
+func (s *Server) suffice(checks map[string]bool) bool {
+	for name, ok := range checks {
+		if !ok && !slices.Contains(s.o.Optional, name) {
+			return false
+		}
+	}
+	return true
 }
 
 // check asks every dependency at once.

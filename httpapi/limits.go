@@ -26,6 +26,8 @@ type Rates struct {
 	Anonymous voiceassist.Rate // of other anonymous routes
 	Session   voiceassist.Rate
 	Refresh   voiceassist.Rate // of a token family
+
+	AdminActions voiceassist.Rate // on users, per administrator
 }
 
 // DefaultRates are the limits of the contract.
@@ -36,6 +38,8 @@ var DefaultRates = Rates{
 	Anonymous: voiceassist.Rate{N: 300, Per: time.Minute},
 	Session:   voiceassist.Rate{N: 6000, Per: time.Minute},
 	Refresh:   voiceassist.Rate{N: 20, Per: time.Minute},
+
+	AdminActions: voiceassist.Rate{N: 120, Per: time.Minute},
 }
 
 // rateName names a rate in keys and in the route table.
@@ -50,6 +54,8 @@ const (
 	rateAnonymous rateName = "anonymous"
 	rateSession   rateName = "session"
 	rateRefresh   rateName = "refresh"
+
+	rateAdminActions rateName = "admin_actions"
 )
 
 func (r Rates) named(name rateName) voiceassist.Rate {
@@ -66,6 +72,8 @@ func (r Rates) named(name rateName) voiceassist.Rate {
 		return r.Session
 	case rateRefresh:
 		return r.Refresh
+	case rateAdminActions:
+		return r.AdminActions
 	default:
 		return voiceassist.Rate{}
 	}

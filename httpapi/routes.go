@@ -44,6 +44,16 @@ func (s *Server) signInRoutes() {
 func (s *Server) userRoutes() {
 	sec := section{s, "Users"}
 	get(sec, "/api/users/me", signedIn, "Who am I?", s.me)
+	put(sec, "/api/users/me", signedIn, "Change one's own profile", s.updateMe, fails(409))
+	del(sec, "/api/users/me", signedIn, "Delete one's own account", s.deleteMe, fails(409))
+	get(sec, "/api/users", admin, "List users", s.listUsers)
+	get(sec, "/api/users/{id}", signedIn, "A user; for others than admins, oneself", s.getUser, fails(403, 404))
+	patch(sec, "/api/users/{id}", signedIn, "Change a user; for others than admins, oneself", s.patchUser, fails(400, 403, 404, 409))
+	del(sec, "/api/users/{id}", admin, "Delete a user", s.deleteUser, fails(400, 404, 409))
+	put(sec, "/api/users/{id}/activate", admin, "Let a user sign in; takes a deletion back", s.changeTo(activation), fails(400, 404))
+	put(sec, "/api/users/{id}/deactivate", admin, "Shut a user out", s.changeTo(deactivation), fails(400, 404, 409))
+	put(sec, "/api/users/{id}/promote-admin", admin, "Make a user an admin", s.changeTo(promotion), fails(400, 404))
+	put(sec, "/api/users/{id}/revoke-admin", admin, "Make a user of an admin", s.changeTo(revocation), fails(400, 404, 409))
 }
 
 func (s *Server) libraryRoutes() {
@@ -105,6 +115,17 @@ func (s *Server) socketRoutes() {
 
 // The admin panel: its figures, and users as it sees them.
 func (s *Server) panelRoutes() {
+	sec := section{s, "Admin panel"}
+	get(sec, "/api/admin/panel/summary", viewer, "The system in a few figures", s.panelSummary)
+	get(sec, "/api/admin/panel/metrics", viewer, "How the system was used, by day", s.panelMetrics)
+	get(sec, "/api/admin/panel/users", viewer, "List users with their figures", s.panelUsers)
+	post(sec, "/api/admin/panel/users/bulk", admin, "Do the same to several users", s.bulkUsers)
+	get(sec, "/api/admin/panel/users/{id}", viewer, "A user with their figures", s.panelUser, fails(404))
+	put(sec, "/api/admin/panel/users/{id}", admin, "Change a user", s.patchUser, fails(400, 404, 409))
+	del(sec, "/api/admin/panel/users/{id}", admin, "Delete a user", s.deleteUser, fails(400, 404, 409))
+	del(sec, "/api/admin/panel/users/{id}/permanent", admin, "Delete and erase a user", s.eraseUser, fails(400, 404, 409))
+	get(sec, "/api/admin/panel/users/{id}/role-history", viewer, "How a user's role has changed", s.roleHistory, fails(404))
+	get(sec, "/api/admin/panel/users/{id}/lock-reasons", viewer, "Why a user could not sign in", s.lockReasons, fails(404))
 }
 
 func (s *Server) auditRoutes() {

@@ -30,6 +30,10 @@ type Options struct {
 	Library  Library
 	Searcher Searcher
 
+	Users      Users
+	Figures    Figures
+	EraseAfter time.Duration // how long a deleted user can be taken back
+
 	Assistant Assistant // nil: the chat sockets are unavailable
 	Chats     Chats
 
@@ -71,6 +75,7 @@ func (o Options) withDefaults() Options {
 // Server serves the API. Create it with New.
 type Server struct {
 	o       Options
+	started time.Time
 	app     *fiber.App
 	api     huma.API
 	metrics *metrics
@@ -99,7 +104,7 @@ const (
 // New returns a Server for o.
 func New(o Options) *Server {
 	o = o.withDefaults()
-	s := &Server{o: o, metrics: newMetrics(o.Registry)}
+	s := &Server{o: o, started: time.Now(), metrics: newMetrics(o.Registry)}
 	s.uploads = newGate(o.MaxUploads, o.BusyWait, s.metrics.uploads)
 	s.searches = newGate(o.MaxSearches, o.BusyWait, s.metrics.searches)
 	s.sockets = newSockets(s, o.Registry)

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/alicebob/miniredis/v2"
 	"github.com/jackc/pgx/v5"
@@ -92,6 +93,10 @@ func start(t *testing.T, change ...func(*httpapi.Options)) *suite {
 		Ledger:   s.library,
 		Searcher: s.library,
 		Chats:    db,
+		Users:    db,
+		Figures:  db,
+
+		EraseAfter: time.Hour,
 	}
 	for _, f := range change {
 		f(&o)
@@ -243,6 +248,19 @@ func (s *suite) sql(statement string, args ...any) {
 	}
 	defer conn.Close(s.t.Context())
 	if _, err := conn.Exec(s.t.Context(), statement, args...); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// query reads the one row of a query into dest.
+func (s *suite) query(query string, args []any, dest ...any) {
+	s.t.Helper()
+	conn, err := pgx.Connect(s.t.Context(), s.dbURL)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer conn.Close(s.t.Context())
+	if err := conn.QueryRow(s.t.Context(), query, args...).Scan(dest...); err != nil {
 		s.t.Fatal(err)
 	}
 }

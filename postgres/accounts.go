@@ -62,7 +62,7 @@ func (db *DB) PutAdmin(ctx context.Context, u voiceassist.User, passwordHash str
 			INSERT INTO users AS u (id, email, full_name, first_name, last_name, specialty, role, is_active, password_hash)
 			VALUES ($1, $2, $3, $4, $5, $6, 'admin', true, $7)
 			ON CONFLICT (email) DO UPDATE
-			SET role = 'admin', is_active = true, password_hash = $7, updated_at = now()
+			SET role = 'admin', is_active = true, erase_at = NULL, password_hash = $7, updated_at = now()
 			RETURNING `+userColumns,
 			u.ID, u.Email, u.FullName, u.FirstName, u.LastName, u.Specialty, passwordHash)
 		admin, err = scanUser(row)
