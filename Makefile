@@ -87,6 +87,10 @@ check: tidy-diff fix-diff lint test ## everything that has to hold before a comm
 fmt: need-go ## format the code
 	$(LINT) fmt
 
+.PHONY: openapi
+openapi: need-go ## write docs/openapi.json, the published description, anew
+	$(GO) test ./httpapi -run=TestThePublishedOpenAPIDocument -count=1 -update
+
 ##@ Measure
 
 .PHONY: bench

@@ -8,8 +8,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-
-	"github.com/danielgtaylor/huma/v2"
 )
 
 // twins prints a struct whose fields have snake_case names with each of them in
@@ -66,20 +64,6 @@ func camelsOf(t reflect.Type) map[string]string {
 	}
 	camels.Store(t, names)
 	return names
-}
-
-// Schema implements huma.SchemaProvider: the schema of T with the doubled
-// fields.
-func (t twins[T]) Schema(r huma.Registry) *huma.Schema {
-	typ := reflect.TypeFor[T]()
-	s := r.Schema(typ, false, typ.Name())
-	for _, name := range slices.Sorted(maps.Keys(s.Properties)) {
-		camel := camelCase(name)
-		if _, ok := s.Properties[camel]; !ok {
-			s.Properties[camel] = s.Properties[name]
-		}
-	}
-	return r.Schema(typ, true, typ.Name())
 }
 
 // camelCase turns created_at into createdAt.

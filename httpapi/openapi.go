@@ -1,22 +1,399 @@
 package httpapi
 
 import (
+	"cmp"
 	"encoding/json"
+	"net/http"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
 	"sync"
 
+	"github.com/danielgtaylor/huma/v2"
 	"github.com/gofiber/fiber/v2"
+
+	voiceassist "github.com/voiceassist/backend"
 )
+
+// described is a route as the OpenAPI document shows it.
+type described struct {
+	route
+	reply reflect.Type    // nil: nothing is known but that it is JSON
+	input *huma.Operation // what huma made of the handler's input; nil for raw routes
+}
+
+// document is an OpenAPI 3.1 description. It tells what goes over the wire, not
+// what the handlers return.
+type document struct {
+	OpenAPI      string            `json:"openapi"`
+	Dialect      string            `json:"jsonSchemaDialect"`
+	Info         object            `json:"info"`
+	Servers      []object          `json:"servers"`
+	Tags         []object          `json:"tags"`
+	ExternalDocs object            `json:"externalDocs"`
+	Paths        map[string]object `json:"paths"`
+	Components   map[string]any    `json:"components"`
+}
 
 // openAPI serves the description of the API. It is made when first asked for,
 // after every route has been registered.
 func (s *Server) openAPI() fiber.Handler {
-	document := sync.OnceValues(func() ([]byte, error) { return json.Marshal(s.api.OpenAPI()) })
+	body := sync.OnceValues(s.Describe)
 	return func(c *fiber.Ctx) error {
-		body, err := document()
+		body, err := body()
 		if err != nil {
 			return err
 		}
 		c.Set("Content-Type", "application/json; charset=utf-8")
 		return c.Send(body)
+	}
+}
+
+// Describe returns the OpenAPI 3.1 document of the API as JSON. It depends on
+// the routes alone.
+func (s *Server) Describe() ([]byte, error) {
+	sch := newSchemas(s.api.OpenAPI().Components.Schemas)
+	for name, schema := range envelopeSchemas() {
+		sch.components[name] = schema
+	}
+	for name, schema := range errorSchemas() {
+		sch.components[name] = schema
+	}
+	b := builder{schemas: sch, examples: map[string]object{}, responses: map[string]object{}, params: map[string]object{}}
+	paths, tags := map[string]object{}, []string{}
+	for _, d := range s.described {
+		path := publicPath(d.op.Path)
+		if paths[path] == nil {
+			paths[path] = object{}
+		}
+		paths[path][strings.ToLower(d.op.Method)] = b.operation(d)
+		tags = append(tags, d.op.Tags...)
+	}
+	return json.Marshal(document{
+		OpenAPI:      "3.1.0",
+		Dialect:      "https://json-schema.org/draft/2020-12/schema",
+		Info:         info(),
+		Servers:      servers(),
+		Tags:         tagsOf(tags),
+		ExternalDocs: object{"description": "The sockets and event streams (AsyncAPI 3.0)", "url": "/asyncapi.json"},
+		Paths:        paths,
+		Components: map[string]any{
+			"schemas":         sch.components,
+			"responses":       b.responses,
+			"examples":        b.examples,
+			"parameters":      b.params,
+			"headers":         headerComponents(),
+			"securitySchemes": securitySchemes,
+		},
+	})
+}
+
+// publicPath is a pattern of the router as OpenAPI writes it.
+func publicPath(pattern string) string {
+	return strings.NewReplacer("<guid>", "", "*", "{path}").Replace(pattern)
+}
+
+// builder makes operations and collects the components that they share.
+type builder struct {
+	*schemas
+	examples  map[string]object
+	responses map[string]object
+	params    map[string]object
+}
+
+func (b *builder) operation(d described) object {
+	op := object{
+		"operationId": d.op.OperationID,
+		"summary":     d.op.Summary,
+		"tags":        d.op.Tags,
+		"responses":   b.responsesOf(d),
+	}
+	if text := cmp.Or(d.op.Description, d.access.description()); text != "" {
+		op["description"] = text
+	}
+	if parameters := b.parameters(d); len(parameters) > 0 {
+		op["parameters"] = parameters
+	}
+	if body := b.requestBody(d); body != nil {
+		op["requestBody"] = body
+	}
+	if security := d.security(); security != nil {
+		op["security"] = security
+	}
+	return op
+}
+
+// parameters are those that huma has found, and those in the path of a raw
+// route.
+func (b *builder) parameters(d described) []any {
+	var parameters []any
+	if d.input != nil {
+		for _, p := range d.input.Parameters {
+			if p.In == "header" && p.Name == "Authorization" {
+				continue // told by security
+			}
+			o := humaSchema(p)
+			if explode, ok := o["explode"].(bool); ok && !explode && !allows(b.resolve(o["schema"].(object)), "array") {
+				delete(o, "explode")
+			}
+			delete(o["schema"].(object), "description") // it is the parameter's
+			b.adopt(o)
+			parameters = append(parameters, b.shared(o))
+		}
+		return parameters
+	}
+	for segment := range strings.SplitSeq(publicPath(d.op.Path), "/") {
+		if name, ok := strings.CutPrefix(segment, "{"); ok {
+			parameters = append(parameters, object{
+				"name": strings.TrimSuffix(name, "}"), "in": "path", "required": true, "schema": object{"type": "string"},
+			})
+		}
+	}
+	for _, q := range d.query {
+		parameters = append(parameters, object{
+			"name": q.name, "in": "query", "required": q.required, "description": q.doc, "schema": object{"type": "string"},
+		})
+	}
+	return parameters
+}
+
+// pagingParameters are the parameters of lists, described once.
+var pagingParameters = []string{"offset", "skip", "limit", "page", "pageSize", "page_size"}
+
+// shared is a reference to a parameter that many operations have, or the
+// parameter itself.
+func (b *builder) shared(parameter object) object {
+	name, _ := parameter["name"].(string)
+	if !slices.Contains(pagingParameters, name) {
+		return parameter
+	}
+	if known := b.params[name]; known != nil && !reflect.DeepEqual(known, parameter) {
+		return parameter
+	}
+	b.params[name] = parameter
+	return object{"$ref": "#/components/parameters/" + name}
+}
+
+// requestBody is the body that an operation takes, nil if it takes none.
+func (b *builder) requestBody(d described) object {
+	switch {
+	case d.form != nil:
+		schema := formSchema(d.form)
+		return object{"required": true, "content": object{"multipart/form-data": object{"schema": schema}}}
+	case d.input == nil || d.input.RequestBody == nil:
+		return nil
+	}
+	body := humaSchema(d.input.RequestBody)
+	b.adopt(body)
+	content, _ := body["content"].(object)
+	for _, media := range content {
+		media := media.(object)
+		schema, _ := media["schema"].(object)
+		if schema == nil {
+			continue
+		}
+		if resolved := b.resolve(schema); len(resolved) > 0 {
+			media["example"] = b.example("", schema, 0)
+		}
+	}
+	return body
+}
+
+func formSchema(fields []formField) object {
+	properties, required := object{}, []string{}
+	for _, f := range fields {
+		p := object{"type": "string"}
+		if f.file {
+			p = object{"type": "string", "format": "binary"}
+		}
+		if f.doc != "" {
+			p["description"] = f.doc
+		}
+		properties[f.name] = p
+		if f.required {
+			required = append(required, f.name)
+		}
+	}
+	return withRequired(object{"type": "object", "properties": properties}, required)
+}
+
+// adopt takes over the components of huma's that a part of the document refers
+// to.
+func (b *builder) adopt(v any) {
+	switch v := v.(type) {
+	case object:
+		if ref, ok := v["$ref"].(string); ok {
+			b.adoptComponent(strings.TrimPrefix(ref, schemaPath))
+		}
+		for _, each := range v {
+			b.adopt(each)
+		}
+	case []any:
+		for _, each := range v {
+			b.adopt(each)
+		}
+	}
+}
+
+func (b *builder) adoptComponent(name string) {
+	if b.components[name] != nil {
+		return
+	}
+	for theirs, schema := range b.huma.Map() {
+		if requestName(theirs) == name {
+			b.components[name] = refuseNUL(humaSchema(schema))
+			b.adopt(b.components[name])
+		}
+	}
+}
+
+// refuseNUL says of the strings of a request what unmarshalBody checks.
+func refuseNUL(schema object) object {
+	properties, _ := schema["properties"].(object)
+	for _, p := range properties {
+		p := p.(object)
+		if items, ok := p["items"].(object); ok {
+			p = items
+		}
+		if allows(p, "string") && p["pattern"] == nil && p["enum"] == nil && p["format"] == nil {
+			p["pattern"] = `^[^\x00]*$`
+		}
+	}
+	return schema
+}
+
+// responsesOf are all ends that an operation can have.
+func (b *builder) responsesOf(d described) object {
+	responses := object{}
+	success := cmp.Or(d.op.DefaultStatus, http.StatusOK)
+	for _, status := range append(d.errors(), success) {
+		code := strconv.Itoa(status)
+		switch {
+		case d.replies[status] != nil:
+			responses[code] = b.success(d, status, d.replies[status])
+		case status < http.StatusBadRequest:
+			responses[code] = b.success(d, status, d.reply)
+		default:
+			responses[code] = b.failure(status)
+		}
+	}
+	return responses
+}
+
+// errors are the statuses of an operation beside the one of success: those it
+// names itself, those of its access, and those that follow from what it takes.
+func (d described) errors() []int {
+	statuses := append(slices.Clone(d.op.Errors), d.access.errors()...)
+	statuses = append(statuses, http.StatusBadRequest, http.StatusUnprocessableEntity, http.StatusInternalServerError, http.StatusServiceUnavailable)
+	hasBody := d.form != nil || d.input != nil && d.input.RequestBody != nil
+	if d.rate != rateNone || d.access != anyone {
+		statuses = append(statuses, http.StatusTooManyRequests)
+	}
+	if hasBody {
+		statuses = append(statuses, http.StatusRequestTimeout, http.StatusRequestEntityTooLarge)
+	}
+	if d.form != nil {
+		statuses = append(statuses, http.StatusUnsupportedMediaType)
+	}
+	if d.cookie {
+		statuses = append(statuses, http.StatusForbidden)
+	}
+	if d.namesThings() {
+		statuses = append(statuses, http.StatusNotFound)
+	}
+	if d.op.Method != http.MethodGet && d.access != anyone {
+		statuses = append(statuses, http.StatusConflict)
+	}
+	slices.Sort(statuses)
+	return slices.Compact(statuses)
+}
+
+// namesThings reports whether a request says which thing it is about: in the
+// path, or by an id in the query or the body.
+func (d described) namesThings() bool {
+	if strings.Contains(publicPath(d.op.Path), "{") {
+		return true
+	}
+	if d.input == nil || d.access == anyone {
+		return false
+	}
+	return d.input.RequestBody != nil || slices.ContainsFunc(d.input.Parameters, func(p *huma.Param) bool {
+		return strings.HasSuffix(snakeCase(p.Name), "_id")
+	})
+}
+
+// success is a response that is no error.
+func (b *builder) success(d described, status int, t reflect.Type) object {
+	r := object{"description": http.StatusText(status), "headers": headersOf(d, t)}
+	switch {
+	case status == http.StatusSwitchingProtocols:
+		return object{"description": "The socket is open; /asyncapi.json has what goes over it"}
+	case d.produces != nil:
+		content := object{}
+		for _, mediaType := range d.produces {
+			content[mediaType] = object{"schema": mediaSchema(mediaType)}
+		}
+		r["content"] = content
+	default:
+		r["content"] = object{"application/json": b.replyContent(t)}
+	}
+	return r
+}
+
+// mediaSchema is the schema of a body that we do not write as JSON of ours.
+func mediaSchema(mediaType string) object {
+	switch {
+	case mediaType == "application/json":
+		return object{"type": "object"}
+	case strings.HasPrefix(mediaType, "text/"):
+		return object{"type": "string"}
+	}
+	return object{"type": "string", "format": "binary"}
+}
+
+// replyContent is the JSON of a reply, with an example of it. Replies of the same
+// type share both.
+func (b *builder) replyContent(t reflect.Type) object {
+	if t == nil {
+		return object{"schema": b.ref(envelopeSchema)}
+	}
+	schema := b.wire(t)
+	name, ok := b.replyName(t)
+	if !ok {
+		return object{"schema": schema, "example": b.example("", schema, 0)}
+	}
+	if b.components[name] == nil {
+		b.components[name] = schema
+		b.examples[name] = object{"summary": "Success", "value": b.example("", schema, 0)}
+	}
+	return object{
+		"schema":   b.ref(name),
+		"examples": object{"success": object{"$ref": "#/components/examples/" + name}},
+	}
+}
+
+// replyName is the name of the component for the replies of a type, if that has
+// a name itself.
+func (b *builder) replyName(t reflect.Type) (string, bool) {
+	suffix := "Reply"
+	if t.Kind() == reflect.Pointer {
+		t, suffix = t.Elem(), "OrNullReply"
+	}
+	if l, ok := reflect.Zero(t).Interface().(lister); ok {
+		t, suffix = l.row(), "ArrayReply"
+	}
+	ref, ok := b.of(t)["$ref"].(string)
+	return strings.TrimPrefix(ref, schemaPath) + suffix, ok
+}
+
+// info says what this is and how it is used.
+func info() object {
+	return object{
+		"title":       "VoiceAssist",
+		"version":     voiceassist.Version,
+		"summary":     "Ingestion of medical literature, search, and answers with proved citations",
+		"description": description,
+		"license":     object{"name": "Apache 2.0", "identifier": "Apache-2.0"},
 	}
 }

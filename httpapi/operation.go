@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"reflect"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -35,8 +36,11 @@ type route struct {
 	access   access
 	rate     rateName
 	cookie   bool
-	produces []string    // media types of success, JSON if there are none
-	form     []formField // of a multipart body
+	socket   bool
+	produces []string             // media types of success, JSON if there are none
+	form     []formField          // of a multipart body
+	query    []formField          // query parameters of a raw route
+	replies  map[int]reflect.Type // resources of a raw route, by status
 }
 
 // formField describes a part of a multipart body.
@@ -65,6 +69,26 @@ func produces(mediaTypes ...string) option { return func(r *route) { r.produces 
 // takesForm says that the body is a multipart form with these fields.
 func takesForm(fields ...formField) option { return func(r *route) { r.form = fields } }
 
+// takesQuery names query parameters of a raw route.
+func takesQuery(fields ...formField) option { return func(r *route) { r.query = fields } }
+
+// replies says that a raw route answers a status with a resource of type T.
+func replies[T any](status int) option {
+	return func(r *route) {
+		if r.replies == nil {
+			r.replies = map[int]reflect.Type{}
+		}
+		r.replies[status] = reflect.TypeFor[T]()
+		r.op.Errors = append(r.op.Errors, status)
+	}
+}
+
+// isSocket says that success is a WebSocket.
+func isSocket(r *route) {
+	r.socket = true
+	r.op.DefaultStatus = http.StatusSwitchingProtocols
+}
+
 // limitedBy counts requests against a rate other than the usual one.
 func limitedBy(rate rateName) option { return func(r *route) { r.rate = rate } }
 
@@ -88,8 +112,9 @@ func del[In, Out any](sec section, path string, a access, summary string, h hand
 	register(sec, http.MethodDelete, path, a, summary, h, opts)
 }
 
-// output is the output of every operation, as huma wants it.
-type output[T any] struct{ Body T }
+// output is the output of every operation, as huma wants it. Body has the type
+// of what the handler returns, which only our own description tells.
+type output struct{ Body any }
 
 func register[In, Out any](sec section, method, path string, a access, summary string, h handler[In, Out], opts []option) {
 	r := route{access: a, rate: a.rate(), op: describe(sec, method, path, a, summary)}
@@ -97,15 +122,34 @@ func register[In, Out any](sec section, method, path string, a access, summary s
 		o(&r)
 	}
 	r.op.Middlewares = huma.Middlewares{sec.s.admission(r)}
-	huma.Register(sec.s.api, r.op, func(ctx context.Context, in *In) (*output[Out], error) {
+	huma.Register(sec.s.api, r.op, func(ctx context.Context, in *In) (*output, error) {
 		ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 		defer cancel()
 		out, err := h(voiceassist.WithActor(ctx, requestOf(ctx).actor()), in)
 		if err != nil {
 			return nil, refusal{err}
 		}
-		return &output[Out]{out}, nil
+		return &output{out}, nil
 	})
+	sec.s.described = append(sec.s.described, described{
+		route: r, reply: reflect.TypeFor[Out](), input: operationOf(sec.s.api.OpenAPI().Paths[path], method),
+	})
+}
+
+// operationOf is what huma has made of an operation.
+func operationOf(item *huma.PathItem, method string) *huma.Operation {
+	switch method {
+	case http.MethodPost:
+		return item.Post
+	case http.MethodPut:
+		return item.Put
+	case http.MethodPatch:
+		return item.Patch
+	case http.MethodDelete:
+		return item.Delete
+	default:
+		return item.Get
+	}
 }
 
 // describe is an operation as every one begins.
@@ -116,8 +160,6 @@ func describe(sec section, method, path string, a access, summary string) huma.O
 		Path:            path,
 		Summary:         summary,
 		Tags:            []string{sec.tag},
-		Security:        a.security(),
-		Errors:          a.errors(),
 		MaxBodyBytes:    1 << 20,
 		BodyReadTimeout: readTimeout,
 	}
@@ -125,7 +167,10 @@ func describe(sec section, method, path string, a access, summary string) huma.O
 
 // operationID names an operation in generated clients: get-api-auth-me.
 func operationID(method, path string) string {
-	return strings.ToLower(method) + strings.NewReplacer("/", "-", "{", "", "}", "", "_", "-").Replace(path)
+	if path == "/" {
+		path = "/root"
+	}
+	return strings.ToLower(method) + strings.NewReplacer("/", "-", "{", "", "}", "", "_", "-").Replace(publicPath(path))
 }
 
 // admission is what comes before an operation: who may call it, and how often.
@@ -149,7 +194,7 @@ func (s *Server) admit(c *fiber.Ctx, pattern string, a access, rate rateName, co
 	req := requestOf(c.Context())
 	req.route = pattern
 	if a == anyone {
-			if err := s.count(c.UserContext(), rate, clientKey(req.ip)); err != nil {
+		if err := s.count(c.UserContext(), rate, clientKey(req.ip)); err != nil {
 			return err
 		}
 		return checkQuery(c)
@@ -181,6 +226,7 @@ func raw(sec section, method, path string, a access, summary string, h fiber.Han
 		c.SetUserContext(voiceassist.WithActor(c.UserContext(), requestOf(c.Context()).actor()))
 		return h(c)
 	})
+	s.described = append(s.described, described{route: r})
 }
 
 // refusal carries an error of ours through huma, which wants to know the status.
@@ -249,25 +295,14 @@ func (a access) rate() rateName {
 	return rateSession
 }
 
+// errors are the statuses with which a caller can be refused.
 func (a access) errors() []int {
-	if a == anyone {
-		return []int{http.StatusTooManyRequests}
-	}
-	if a == signedIn {
-		return []int{http.StatusUnauthorized, http.StatusTooManyRequests}
-	}
-	return []int{http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests}
-}
-
-// securitySchemes and security describe to readers of the OpenAPI document what
-// authenticate accepts.
-var securitySchemes = map[string]*huma.SecurityScheme{
-	"bearer": {Type: "http", Scheme: "bearer", BearerFormat: "JWT"},
-}
-
-func (a access) security() []map[string][]string {
-	if a == anyone {
+	switch a {
+	case anyone:
 		return nil
+	case signedIn:
+		return []int{http.StatusUnauthorized}
+	default:
+		return []int{http.StatusUnauthorized, http.StatusForbidden}
 	}
-	return []map[string][]string{{"bearer": {}}}
 }

@@ -5,12 +5,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"reflect"
 	"strconv"
 	"sync"
 	"time"
 
-	"github.com/danielgtaylor/huma/v2"
 	"github.com/valyala/fasthttp"
 
 	voiceassist "github.com/voiceassist/backend"
@@ -44,11 +42,6 @@ func (a array[T]) MarshalJSON() ([]byte, error) {
 	var buf bytes.Buffer
 	err := marshal(&buf, a.rows)
 	return buf.Bytes(), err
-}
-
-// Schema implements huma.SchemaProvider.
-func (a array[T]) Schema(r huma.Registry) *huma.Schema {
-	return r.Schema(reflect.TypeFor[[]T](), true, "")
 }
 
 // reply writes v with a status, in the shape of the request's profile.

@@ -27,17 +27,17 @@ func (s *Server) healthRoutes() {
 	get(sec, "/", anyone, "What this is", s.root)
 	get(sec, "/health", anyone, "Is the process alive?", s.health, limitedBy(rateHealth))
 	get(sec, "/live", anyone, "Is the process alive?", s.health, limitedBy(rateNone))
-	raw(sec, "GET", "/ready", anyone, "Do the dependencies answer?", s.ready, limitedBy(rateReady))
+	raw(sec, "GET", "/ready", anyone, "Do the dependencies answer?", s.ready, limitedBy(rateReady), replies[readyBody](200), replies[readyBody](503))
 	raw(sec, "GET", "/metrics", anyone, "Figures for Prometheus", s.metricsPage(), limitedBy(rateNone), produces("text/plain"))
-	raw(sec, "GET", "/openapi.json", anyone, "This document", s.openAPI())
+	raw(sec, "GET", "/openapi.json", anyone, "This document", s.openAPI(), produces("application/json"))
 }
 
 func (s *Server) signInRoutes() {
 	sec := section{s, "Accounts"}
-	post(sec, "/api/auth/register", anyone, "Create an account", s.register, status(201), limitedBy(rateRegister))
-	post(sec, "/api/auth/login", anyone, "Sign in", s.login, limitedBy(rateLogin))
-	post(sec, "/api/auth/refresh", anyone, "Spend a refresh token for new tokens", s.refresh, limitedBy(rateNone))
-	post(sec, "/api/auth/logout", anyone, "End the session", s.logout, limitedBy(rateNone))
+	post(sec, "/api/auth/register", anyone, "Create an account", s.register, status(201), limitedBy(rateRegister), fails(403, 409))
+	post(sec, "/api/auth/login", anyone, "Sign in", s.login, limitedBy(rateLogin), fails(401, 403))
+	post(sec, "/api/auth/refresh", anyone, "Spend a refresh token for new tokens", s.refresh, limitedBy(rateNone), fails(401, 429))
+	post(sec, "/api/auth/logout", anyone, "End the session", s.logout, limitedBy(rateNone), fails(401, 429))
 	get(sec, "/api/auth/me", signedIn, "Who am I?", s.me)
 }
 
@@ -70,9 +70,9 @@ func (s *Server) libraryAdminRoutes() {
 	get(sec, "/api/admin/kb/documents/{id}", viewer, "A document", s.getDocument)
 	get(sec, "/api/admin/kb/documents/{id}/passages", viewer, "The text as indexed", s.listPassages)
 	raw(sec, "GET", "/api/admin/kb/documents/{id}/file", viewer, "The original", s.original, withCookie, produces("application/octet-stream"))
-	raw(sec, "POST", "/api/admin/kb/documents", admin, "Upload a document", s.upload, takesForm(uploadForm...), status(202))
-	raw(sec, "POST", "/api/admin/kb/upload", admin, "Upload a document", s.upload, takesForm(uploadForm...), status(202))
-	raw(sec, "POST", "/api/kb/documents", admin, "Upload a document", s.upload, takesForm(uploadForm...), status(202))
+	raw(sec, "POST", "/api/admin/kb/documents", admin, "Upload a document", s.upload, takesForm(uploadForm...), status(202), replies[twins[uploadedBody]](202))
+	raw(sec, "POST", "/api/admin/kb/upload", admin, "Upload a document", s.upload, takesForm(uploadForm...), status(202), replies[twins[uploadedBody]](202))
+	raw(sec, "POST", "/api/kb/documents", admin, "Upload a document", s.upload, takesForm(uploadForm...), status(202), replies[twins[uploadedBody]](202))
 	post(sec, "/api/admin/kb/documents/{id}/reindex", admin, "Index a document again", s.reindexDocument, status(202))
 	post(sec, "/api/admin/kb/reindex", admin, "Index documents again", s.reindex, status(202))
 	del(sec, "/api/admin/kb/documents/{id}", admin, "Delete a document", s.deleteDocument)
@@ -81,7 +81,7 @@ func (s *Server) libraryAdminRoutes() {
 	post(sec, "/api/admin/kb/jobs/{id}/cancel", admin, "Cancel a job", s.cancelJob)
 	post(sec, "/api/admin/kb/jobs/{id}/retry", admin, "Run a failed job again", s.retryJob)
 	get(sec, "/api/admin/kb/stats", viewer, "Figures of the knowledge base", s.libraryStats)
-	raw(sec, "DELETE", "/api/admin/kb/{id<guid>}", admin, "Delete a document (v1)", s.deleteDocumentV1)
+	raw(sec, "DELETE", "/api/admin/kb/{id<guid>}", admin, "Delete a document (v1)", s.deleteDocumentV1, replies[deletedBody](200))
 }
 
 func (s *Server) conversationRoutes() {
@@ -110,7 +110,8 @@ func (s *Server) clinicalRoutes() {
 
 func (s *Server) socketRoutes() {
 	sec := section{s, "Chat socket"}
-	raw(sec, "GET", "/ws", anyone, "The chat socket", s.sockets.handler(), limitedBy(rateNone))
+	raw(sec, "GET", "/ws", anyone, "The chat socket", s.sockets.handler(), limitedBy(rateNone),
+		isSocket, takesQuery(socketQuery...), fails(403, 426, 429))
 }
 
 // The admin panel: its figures, and users as it sees them.

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"cmp"
 	"context"
+	"maps"
 	"strings"
 
 	"github.com/google/uuid"
@@ -139,10 +140,11 @@ func (s *Server) libraryStats(ctx context.Context, _ *none) (statsBody, error) {
 		TotalDocuments:   l.Documents,
 		TotalChunks:      l.Passages,
 		ByStatus:         map[string]int{},
-		BySourceType:     l.BySourceType,
+		BySourceType:     map[string]int{},
 		LibrarySizeBytes: l.BytesOriginal,
 		LastIndexedAt:    stampOrNil(l.LastIndexedAt),
 	}
+	maps.Copy(b.BySourceType, l.BySourceType)
 	for state, n := range l.ByState {
 		b.ByStatus[wireStatus(state)] += n
 	}

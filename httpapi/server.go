@@ -80,6 +80,8 @@ type Server struct {
 	api     huma.API
 	metrics *metrics
 
+	described []described // every route, in the order of routes.go
+
 	uploads  *gate
 	searches *gate
 	sockets  *sockets
@@ -147,7 +149,6 @@ func (s *Server) humaConfig() huma.Config {
 	jsonFormat := huma.Format{Marshal: writeEncoded, Unmarshal: unmarshalBody}
 	c.Formats = map[string]huma.Format{"application/json": jsonFormat, "json": jsonFormat}
 	c.Transformers = []huma.Transformer{transform}
-	c.Components.SecuritySchemes = securitySchemes
 	return c
 }
 

@@ -184,6 +184,9 @@ func (s *suite) send(method, path string, body io.Reader, with ...func(*http.Req
 	}
 	r := response{status: resp.StatusCode, header: resp.Header, text: string(text)}
 	_ = json.Unmarshal(text, &r.json)
+	if err := theDocument(s.t).check(method, req.URL.Path, r.status, r.header, r.text); err != nil {
+		s.t.Errorf("%s %s is not as the OpenAPI document says: %v\n%.2000s", method, req.URL.Path, err, r.text)
+	}
 	return r
 }
 

@@ -67,6 +67,12 @@ type opening struct {
 	conversation string
 }
 
+// socketQuery are the query parameters that an opening is read from.
+var socketQuery = []formField{
+	{name: "token", doc: "the access token, unless it comes as the subprotocol after bearer or in a first frame auth"},
+	{name: "conversationId", doc: "a conversation to continue; session_id and sessionId are the same"},
+}
+
 // openingKey is the name under which contrib/websocket hands an opening over.
 const openingKey = "opening"
 

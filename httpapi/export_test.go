@@ -1,0 +1,4 @@
+package httpapi
+
+// Rewrite is rewrite.
+var Rewrite = rewrite

@@ -1,0 +1,231 @@
+package httpapi
+
+import (
+	"maps"
+	"slices"
+	"strings"
+)
+
+// What examples are made of.
+const (
+	exampleID      = "7c9e6679-7425-40de-944b-e07fc1f90ae7"
+	exampleTime    = "2026-01-15T09:30:00.000Z"
+	exampleRequest = "0b7e5a52-3a0e-4a8c-9f54-3a1f0c9be7d1"
+	exampleTrace   = "4bf92f3577b34da6a3ce929d0e0e4736"
+	exampleToken   = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiI3YzllNjY3OSJ9.c2lnbmF0dXJl"
+)
+
+// exampleTexts are values of texts, by the name of the field in snake_case.
+// Others are found by the end of the name.
+var exampleTexts = map[string]string{
+	"access_token":         exampleToken,
+	"action":               "user.role_changed",
+	"author":               "American Diabetes Association",
+	"authors":              "ElSayed NA",
+	"backup_codes":         "4f7k-9d2m",
+	"branch_id":            "main",
+	"category":             "endocrinology",
+	"challenge":            exampleToken,
+	"code":                 "123456",
+	"color":                "#3b82f6",
+	"content":              "Metformin is the preferred first-line agent for type 2 diabetes [1].",
+	"description":          "What it is for",
+	"detail":               "41 pages",
+	"doi":                  "10.2337/dc26-S009",
+	"error_code":           "",
+	"excerpt":              "Metformin is the preferred initial pharmacologic agent …",
+	"filename":             "standards-of-care.pdf",
+	"first_name":           "Ada",
+	"full_name":            "Ada Lovelace",
+	"health":               "/health",
+	"icon":                 "folder",
+	"ip_address":           "192.0.2.10",
+	"journal":              "Diabetes Care",
+	"kind":                 "index",
+	"language":             "en",
+	"last_message_preview": "Metformin is the preferred first-line agent …",
+	"last_name":            "Lovelace",
+	"media_type":           "application/pdf",
+	"message":              "Done",
+	"model":                "extractive",
+	"name":                 "Ada Lovelace",
+	"openapi":              "/openapi.json",
+	"page_label":           "12",
+	"passage":              "Metformin is the preferred initial pharmacologic agent.",
+	"password":             "correct horse battery",
+	"path":                 "/Guidelines/diabetes.pdf",
+	"pubmed_id":            "39651989",
+	"query":                "first-line therapy in type 2 diabetes",
+	"quote":                "Metformin is the preferred initial pharmacologic agent.",
+	"reason":               "left the department",
+	"refresh_token":        exampleToken,
+	"section":              "Pharmacologic approaches",
+	"sha256":               "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+	"snippet":              "Metformin is the preferred initial pharmacologic agent …",
+	"source":               "guideline",
+	"source_type":          "guideline",
+	"specialty":            "endocrinology",
+	"stage":                "publish",
+	"status":               "ok",
+	"text":                 "Metformin is the preferred initial pharmacologic agent.",
+	"timezone":             "UTC",
+	"title":                "Standards of Care in Diabetes",
+	"token":                exampleToken,
+	"trace_id":             exampleTrace,
+	"request_id":           exampleRequest,
+	"type":                 "guideline",
+	"user_agent":           "Mozilla/5.0",
+	"version":              "2.0.0",
+}
+
+// exampleEnds are values of texts by how the name of the field ends.
+var exampleEnds = []struct{ end, value string }{
+	{"email", "ada@example.org"},
+	{"password", "correct horse battery"},
+	{"_id", exampleID},
+	{"_ids", exampleID},
+	{"_at", exampleTime},
+	{"timestamp", exampleTime},
+	{"_date", exampleTime},
+	{"_by", exampleID},
+	{"url", "https://voiceassist.example.org/api/files/" + exampleID},
+	{"token", exampleToken},
+	{"title", "Standards of Care in Diabetes"},
+	{"content", "Metformin is the preferred initial pharmacologic agent."},
+	{"name", "diabetes"},
+	{"error", "The file is damaged"},
+	{"message", "Done"},
+	{"code", "123456"},
+	{"id", exampleID},
+}
+
+// exampleNumbers are values of numbers, by the name of the field in snake_case.
+var exampleNumbers = map[string]float64{
+	"attempts": 1, "char_end": 1087, "char_start": 1032, "chunks": 118, "chunks_indexed": 118, "expires_in": 900,
+	"generation": 1, "index": 1, "limit": 20, "page": 1, "page_count": 41, "page_number": 12, "page_size": 20, "processed": 41,
+	"progress": 100, "publication_year": 2026, "refresh_expires_in": 604800, "relevance_score": 0.83, "score": 0.83,
+	"size": 1482711, "timestamp": 1768469400, "took_ms": 812.4, "tokens": 96, "total": 1, "total_chunks": 118,
+	"total_documents": 1, "total_pages": 1, "total_tokens": 41210, "vector_count": 118, "version": 1, "year": 2026,
+}
+
+// exampleDepth ends examples of types that contain themselves.
+const exampleDepth = 8
+
+// example returns a value that a schema allows, made up from the schema and the
+// name of the field that has it.
+func (s *schemas) example(name string, schema object, depth int) any {
+	schema = s.merged(schema)
+	if examples, ok := schema["examples"].([]any); ok {
+		return examples[0]
+	}
+	if enum, ok := schema["enum"].([]any); ok {
+		return exampleChoice(enum)
+	}
+	if value, ok := schema["const"]; ok {
+		return value
+	}
+	for _, either := range []string{"anyOf", "oneOf"} {
+		if options, ok := schema[either].([]any); ok {
+			return s.example(name, options[0].(object), depth)
+		}
+	}
+	name = snakeCase(name)
+	switch {
+	case depth > exampleDepth, allows(schema, "null") && (strings.Contains(name, "error") || name == "superseded_by"):
+		return nil
+	case allows(schema, "object"):
+		return s.exampleObject(schema, depth)
+	case allows(schema, "array"):
+		items, _ := schema["items"].(object)
+		return []any{s.example(strings.TrimSuffix(name, "s"), items, depth+1)}
+	case allows(schema, "string"):
+		return exampleText(name, schema)
+	case allows(schema, "boolean"):
+		return strings.HasPrefix(name, "is_") || name == "ok" || name == "indexed" || name == "enabled" || name == "success"
+	case allows(schema, "integer"):
+		return int(exampleNumber(name, schema))
+	case allows(schema, "number"):
+		return exampleNumber(name, schema)
+	}
+	return nil
+}
+
+// exampleChoice is one of the values of an enum: how things end when they end
+// well, or the first.
+func exampleChoice(enum []any) any {
+	for _, good := range []any{"indexed", "completed", "complete", "ready"} {
+		if slices.Contains(enum, good) {
+			return good
+		}
+	}
+	return enum[0]
+}
+
+// merged is a schema with references followed and the parts of allOf in one.
+func (s *schemas) merged(schema object) object {
+	schema = s.resolve(schema)
+	parts, ok := schema["allOf"].([]any)
+	if !ok {
+		return schema
+	}
+	whole, properties := object{"type": "object"}, object{}
+	for _, part := range parts {
+		p, _ := s.merged(part.(object))["properties"].(object)
+		maps.Copy(properties, p)
+	}
+	whole["properties"] = properties
+	return whole
+}
+
+func (s *schemas) exampleObject(schema object, depth int) any {
+	o := object{}
+	properties, _ := schema["properties"].(object)
+	for _, name := range slices.Sorted(maps.Keys(properties)) {
+		o[name] = s.example(name, properties[name].(object), depth+1)
+	}
+	if o["title"] != nil && o["name"] != nil {
+		o["name"] = o["title"]
+	}
+	if values, ok := schema["additionalProperties"].(object); ok && len(properties) == 0 && len(values) > 0 {
+		o["example"] = s.example("", values, depth+1)
+	}
+	return o
+}
+
+func exampleText(name string, schema object) string {
+	switch schema["format"] {
+	case "date-time":
+		return exampleTime
+	case "date":
+		return exampleTime[:len("2026-01-15")]
+	case "uuid":
+		return exampleID
+	case "email":
+		return "ada@example.org"
+	}
+	for _, known := range []string{name, name + "s"} {
+		if value, ok := exampleTexts[known]; ok {
+			return value
+		}
+	}
+	for _, e := range exampleEnds {
+		if strings.HasSuffix(name, e.end) {
+			return e.value
+		}
+	}
+	return "text"
+}
+
+func exampleNumber(name string, schema object) float64 {
+	n, known := exampleNumbers[name]
+	if !known && (strings.HasPrefix(name, "total_") || strings.HasSuffix(name, "_count")) {
+		n = 1
+	}
+	if low, ok := schema["minimum"].(float64); ok {
+		n = max(n, low)
+	}
+	if high, ok := schema["maximum"].(float64); ok {
+		n = min(n, high)
+	}
+	return n
+}
