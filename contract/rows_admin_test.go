@@ -25,7 +25,7 @@ var libraryRows = []row{
 	{method: "GET", path: kb + "/documents?skip=1&limit=2&source_type=guideline&specialty=cardiology&category=x&search=y", statuses: viewers(200), shape: documentPage, flat: documentArray},
 	{method: "GET", path: kb + "/documents?status=lost", statuses: viewers(422)},
 	{method: "POST", path: kb + "/documents", body: leaflet, statuses: admins(202), shape: uploadShape},
-	{method: "POST", path: kb + "/documents", body: "form:file=@setup.exe:MZ{{+nonce}}", statuses: admins(415)},
+	{method: "POST", path: kb + "/documents", body: "form:file=@setup.exe:MZ\x90\x00\x03\x00{{+nonce}}", statuses: admins(415)},
 	{method: "POST", path: kb + "/documents", body: "form:file=@empty.txt:", statuses: admins(422)},
 	{method: "POST", path: kb + "/documents", body: "form:title=no file", statuses: admins(422)},
 	{method: "POST", path: kb + "/upload", body: leaflet, statuses: admins(202), shape: uploadShape},

@@ -37,7 +37,7 @@ func (s shape) members() []string {
 		case ':':
 			if depth == 1 {
 				before := string(s[:i])
-				names = append(names, before[strings.LastIndexAny(before, "{ ")+1:])
+				names = append(names, before[strings.LastIndexAny(before, "{ \n\t")+1:])
 			}
 		}
 	}
@@ -184,7 +184,7 @@ func TestShapesFindWhatIsWrong(t *testing.T) {
 			t.Errorf("%s: %q, want %q", test.shape, got, test.want)
 		}
 	}
-	if got := shape("{id:s rows:[{b:b}] user:{email:s} at:t?}").members(); !slices.Equal(got, []string{"id", "rows", "user", "at"}) {
+	if got := shape("{id:s rows:[{b:b}] user:{email:s}\n\tat:t?}").members(); !slices.Equal(got, []string{"id", "rows", "user", "at"}) {
 		t.Errorf("members = %q", got)
 	}
 }
