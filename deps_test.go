@@ -83,6 +83,8 @@ var homes = map[string][]string{
 	"github.com/qdrant/go-client":         {"qdrant", "embedded/qdrantserver"},
 	"github.com/redis/go-redis":           {"redis"},
 	"github.com/sashabaranov/go-openai":   {"openai"},
+	"github.com/santhosh-tekuri":          {}, // the tests'
+	"github.com/swaggest":                 {"httpapi"},
 	"github.com/tetratelabs/wazero":       {"pdfium"},
 	"github.com/unidoc":                   {"unipdf"},
 	"github.com/yuin/goldmark":            {"extract"},

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/network"
 	cdpruntime "github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
@@ -52,8 +53,12 @@ func browser(t *testing.T, base string) (tab context.Context, complaints func() 
 	chromedp.ListenTarget(tab, func(event any) {
 		switch e := event.(type) {
 		case *network.EventRequestWillBeSent:
-			if u := e.Request.URL; !strings.HasPrefix(u, base) && !strings.HasPrefix(u, "data:") {
+			if u := strings.TrimPrefix(e.Request.URL, "blob:"); !strings.HasPrefix(u, base) && !strings.HasPrefix(u, "data:") {
 				complain("it asks for " + u)
+			}
+		case *log.EventEntryAdded: // by tabs that have the log enabled
+			if e.Entry.Source == log.SourceSecurity {
+				complain("it is refused something: " + e.Entry.Text)
 			}
 		case *cdpruntime.EventExceptionThrown:
 			complain("a script fails: " + e.ExceptionDetails.Error())
@@ -125,6 +130,34 @@ func TestAsynqmonWorksInABrowser(t *testing.T) {
 		}
 		for _, each := range complaints() {
 			t.Errorf("the page: %s", each)
+		}
+	})
+}
+
+// TestTheDocumentationWorksInABrowser opens Swagger UI and ReDoc and looks for
+// operations on them.
+func TestTheDocumentationWorksInABrowser(t *testing.T) {
+	t.Parallel()
+	inProcess(t, upConfig(t, dataDir(t)), func(ctx context.Context, s *system, _ *client) {
+		tab, complaints := browser(t, s.url)
+		for path, operation := range map[string]string{
+			"/docs":  `//span[@data-path="/api/kb/search"]`,
+			"/redoc": `//h2[contains(., "Search passages")]`,
+		} {
+			var text string
+			if err := chromedp.Run(tab, network.Enable(), log.Enable(),
+				chromedp.Navigate(s.url+path),
+				chromedp.WaitReady(operation),
+				chromedp.Text("body", &text),
+			); err != nil {
+				t.Errorf("%s in a browser: %v; the page says %.300q", path, err, text)
+			}
+			if !strings.Contains(text, "proved citations") {
+				t.Errorf("%s does not introduce the API: %.300q", path, text)
+			}
+		}
+		for _, each := range complaints() {
+			t.Errorf("a page: %s", each)
 		}
 	})
 }

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"runtime/debug"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -47,11 +48,39 @@ func (s *Server) answer(ctx *fasthttp.RequestCtx, req *request, next fasthttp.Re
 		// Routes are registered for GET; a HEAD is a GET whose body stays here.
 		ctx.Request.Header.SetMethod(http.MethodGet)
 		ctx.Response.SkipBody = true
-	case !slices.Contains(fiber.DefaultMethods, method):
-		fail(ctx, req, voiceassist.Errorf(voiceassist.MethodNotAllowed, "Method Not Allowed"))
+	case method == http.MethodOptions || !slices.Contains(fiber.DefaultMethods, method):
+		// No route has this method. The router knows it by another one, and says
+		// which methods there are.
+		ctx.Request.Header.SetMethod(http.MethodTrace)
+		defer ctx.Request.Header.SetMethod(method)
+		next(ctx)
+		completeAllow(&ctx.Response)
+		if method == http.MethodOptions {
+			options(ctx, req)
+		}
 		return
 	}
 	next(ctx)
+	completeAllow(&ctx.Response)
+}
+
+// completeAllow adds to the methods that the router names those that are
+// answered without routes.
+func completeAllow(r *fasthttp.Response) {
+	if allowed := string(r.Header.Peek("Allow")); r.StatusCode() == http.StatusMethodNotAllowed && allowed != "" {
+		r.Header.Set("Allow", strings.Replace(allowed, http.MethodGet, "GET, HEAD", 1)+", OPTIONS")
+	}
+}
+
+// options lets OPTIONS succeed where there are other methods to tell of.
+func options(ctx *fasthttp.RequestCtx, req *request) {
+	if ctx.Response.StatusCode() != http.StatusMethodNotAllowed {
+		return
+	}
+	req.err = nil
+	ctx.Response.ResetBody()
+	ctx.Response.Header.Del("Content-Type")
+	ctx.SetStatusCode(http.StatusNoContent)
 }
 
 // finish completes the reply and accounts for it.

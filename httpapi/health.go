@@ -91,9 +91,10 @@ type rootBody struct {
 	Name    string `json:"name"`
 	Version string `json:"version"`
 	OpenAPI string `json:"openapi"`
+	Docs    string `json:"docs"`
 	Health  string `json:"health"`
 }
 
 func (s *Server) root(context.Context, *none) (rootBody, error) {
-	return rootBody{Name: "VoiceAssist", Version: voiceassist.Version, OpenAPI: "/openapi.json", Health: "/health"}, nil
+	return rootBody{Name: "VoiceAssist", Version: voiceassist.Version, OpenAPI: "/openapi.json", Docs: "/docs", Health: "/health"}, nil
 }

@@ -242,25 +242,39 @@ func (b *builder) adoptComponent(name string) {
 	}
 	for theirs, schema := range b.huma.Map() {
 		if requestName(theirs) == name {
-			b.components[name] = refuseNUL(humaSchema(schema))
+			b.components[name] = asTaken(humaSchema(schema))
 			b.adopt(b.components[name])
 		}
 	}
 }
 
-// refuseNUL says of the strings of a request what unmarshalBody checks.
-func refuseNUL(schema object) object {
+// asTaken says of a request's body what huma does not: that null is taken for a
+// field that may be missing, and what unmarshalBody checks of texts.
+func asTaken(schema object) object {
 	properties, _ := schema["properties"].(object)
-	for _, p := range properties {
-		p := p.(object)
+	required, _ := schema["required"].([]any)
+	for name, each := range properties {
+		p := each.(object)
+		text := p
 		if items, ok := p["items"].(object); ok {
-			p = items
+			text = items
 		}
-		if allows(p, "string") && p["pattern"] == nil && p["enum"] == nil && p["format"] == nil {
-			p["pattern"] = `^[^\x00]*$`
+		if allows(text, "string") && text["pattern"] == nil && text["enum"] == nil && text["format"] == nil {
+			text["pattern"] = `^[^\x00]*$`
+		}
+		if !slices.Contains(required, any(name)) {
+			properties[name] = optional(p)
 		}
 	}
 	return schema
+}
+
+// optional is a schema that also allows null.
+func optional(schema object) object {
+	if enum, ok := schema["enum"].([]any); ok && !slices.Contains(enum, nil) {
+		schema["enum"] = append(enum, nil)
+	}
+	return nullable(schema)
 }
 
 // responsesOf are all ends that an operation can have.

@@ -184,11 +184,19 @@ func headersOf(d described, t reflect.Type) object {
 	if t != nil && t.Implements(reflect.TypeFor[bare]()) {
 		names = append(names, "X-Total-Count")
 	}
-	pages := []string{"application/json", "text/html", "text/plain", "text/event-stream", "*/*"}
-	if len(d.produces) > 0 && !slices.Contains(pages, d.produces[0]) {
+	if slices.ContainsFunc(d.produces, isDownload) {
 		names = append(names, "Content-Disposition")
 	}
 	return headerRefs(names...)
+}
+
+// isDownload reports whether a body of this type is a file that somebody keeps.
+func isDownload(mediaType string) bool {
+	switch mediaType {
+	case "application/octet-stream", "application/pdf", "text/csv", "text/markdown":
+		return true
+	}
+	return false
 }
 
 // securitySchemes describe what authenticate accepts.

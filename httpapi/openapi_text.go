@@ -45,6 +45,7 @@ func servers() []object {
 // case.
 var tagDescriptions = map[string]string{
 	"health":                        "Whether the process lives and can do its work, and what describes it.",
+	"pages":                         "The description of the API, to look at and to try out.",
 	"accounts":                      "Registration, sessions and their tokens, second factors, API keys.",
 	"users":                         "One's own account, and those of others for administrators.",
 	"knowledge base":                "What signed-in users may read of the library, and search.",

@@ -12,6 +12,7 @@ var aliases = []struct{ from, to string }{
 	{"/api/attachments/messages", "/api/messages"},
 	{"/api/export/sessions", "/api/sessions"},
 	{"/api/admin/metrics", "/api/admin/panel/metrics"},
+	{"/api/asyncapi.json", "/asyncapi.json"},
 	{"/api/openapi.json", "/openapi.json"},
 	{"/api/realtime/ws", "/ws"},
 	{"/api/admin/users", "/api/admin/panel/users"},

@@ -30,6 +30,19 @@ func (s *Server) healthRoutes() {
 	raw(sec, "GET", "/ready", anyone, "Do the dependencies answer?", s.ready, limitedBy(rateReady), replies[readyBody](200), replies[readyBody](503))
 	raw(sec, "GET", "/metrics", anyone, "Figures for Prometheus", s.metricsPage(), limitedBy(rateNone), produces("text/plain"))
 	raw(sec, "GET", "/openapi.json", anyone, "This document", s.openAPI(), produces("application/json"))
+	raw(sec, "GET", "/asyncapi.json", anyone, "The sockets and event streams (AsyncAPI 3.0)", page("asyncapi.json"), produces("application/json"))
+	s.pageRoutes(section{s, "Pages"})
+}
+
+// The pages that show the description of the API.
+func (s *Server) pageRoutes(sec section) {
+	raw(sec, "GET", "/docs", anyone, "Swagger UI", page("docs.html"), produces("text/html"))
+	raw(sec, "GET", "/docs/docs.js", anyone, "What Swagger UI loads", page("docs.js"), produces("text/javascript"))
+	raw(sec, "GET", "/docs/swagger-ui.css", anyone, "What Swagger UI loads", swaggerUI("swagger-ui.css"), produces("text/css"))
+	raw(sec, "GET", "/docs/swagger-ui-bundle.js", anyone, "What Swagger UI loads", swaggerUI("swagger-ui-bundle.js"), produces("text/javascript"))
+	raw(sec, "GET", "/docs/favicon-32x32.png", anyone, "What the pages load", swaggerUI("favicon-32x32.png"), produces("image/png"))
+	raw(sec, "GET", "/redoc", anyone, "ReDoc", page("redoc.html"), produces("text/html"))
+	raw(sec, "GET", "/redoc/redoc.standalone.js", anyone, "What ReDoc loads", page("redoc.standalone.js"), produces("text/javascript"))
 }
 
 func (s *Server) signInRoutes() {

@@ -143,6 +143,7 @@ func (k *chatSocket) receive() (event, error) {
 	if err != nil {
 		return nil, err
 	}
+	checkFrame(k.t, data)
 	var e event
 	if err := json.Unmarshal(data, &e); err != nil {
 		return nil, fmt.Errorf("%s: %w", data, err)

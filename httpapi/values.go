@@ -98,6 +98,9 @@ func validText(s string) bool { return utf8.ValidString(s) && !strings.ContainsR
 // checkQuery refuses query parameters that are not text.
 func checkQuery(c *fiber.Ctx) error {
 	for name, value := range c.Context().QueryArgs().All() {
+		if !validText(string(name)) {
+			return queryError(strings.ToValidUTF8(string(name), "\uFFFD"), notText)
+		}
 		if !validText(string(value)) {
 			return queryError(string(name), notText)
 		}
