@@ -44,11 +44,12 @@ func (u User) CanView() bool { return u.Role == RoleAdmin || u.Role == RoleViewe
 // Session is a family of tokens: a login and every refresh that followed from
 // it. Revoking it ends them all.
 type Session struct {
-	ID        uuid.UUID
-	UserID    uuid.UUID
-	CreatedAt time.Time
-	ExpiresAt time.Time
-	RevokedAt *time.Time
+	ID         uuid.UUID
+	UserID     uuid.UUID
+	CreatedAt  time.Time
+	LastUsedAt time.Time // when it began or was last refreshed
+	ExpiresAt  time.Time // if nobody refreshes it
+	EndsAt     time.Time // at the latest
 }
 
 // Lengths of what a person may call themselves and choose as a password, in

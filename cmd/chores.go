@@ -22,6 +22,7 @@ func chores(e *engines) []chore {
 		{"end abandoned answers", time.Minute, func(ctx context.Context) (int, error) {
 			return e.ledger.FailAbandonedAnswers(ctx, abandonedAfter)
 		}},
+		{"remove stale sign-ins", 10 * time.Minute, e.ledger.RemoveStaleSignIns},
 	}
 }
 
