@@ -34,6 +34,7 @@ var rules = map[string]rule{
 	"migrations": {},
 
 	"accounts": {may: []string{"."}},
+	"mail":     {may: []string{"."}},
 	"httpapi":  {may: []string{"."}},
 	"pipeline": {may: []string{".", "postgres", "extract", "prose"}},
 	"rag":      {may: []string{".", "bm25", "prose"}},
@@ -80,6 +81,8 @@ var homes = map[string][]string{
 	"github.com/hibiken":                  {"redis"},
 	"github.com/jackc/pgx":                {"postgres", "embedded", "postgrestest"},
 	"github.com/klippa-app/go-pdfium":     {"pdfium"},
+	"github.com/pquerna/otp":              {"accounts"},
+	"github.com/wneessen/go-mail":         {"mail"},
 	"github.com/qdrant/go-client":         {"qdrant", "embedded/qdrantserver"},
 	"github.com/redis/go-redis":           {"redis"},
 	"github.com/sashabaranov/go-openai":   {"openai"},
@@ -92,7 +95,7 @@ var homes = map[string][]string{
 	"go.uber.org/goleak":                  {"postgrestest", "seamtest"},
 	"gocloud.dev":                         {"cmd", "pipeline"},
 	"google.golang.org/grpc":              {"qdrant", "embedded/qdrantserver"},
-	"github.com/prometheus/client_golang": {"cmd", "httpapi", "pipeline", "rag", "redis"},
+	"github.com/prometheus/client_golang": {"cmd", "httpapi", "mail", "pipeline", "rag", "redis"},
 }
 
 func TestPackagesImportOnlyWhatTheyMay(t *testing.T) {

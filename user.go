@@ -51,7 +51,7 @@ func (u User) Named() (User, error) {
 	if u.FullName == "" {
 		return User{}, FieldError("full_name", "full_name, or first_name and last_name, are required")
 	}
-	return u, u.checkNames()
+	return u, u.CheckNames()
 }
 
 // splitName takes the last word for the last name.
@@ -63,7 +63,9 @@ func splitName(full string) (first, last string) {
 	return strings.TrimSpace(full[:i]), full[i+1:]
 }
 
-func (u User) checkNames() error {
+// CheckNames returns an Invalid error for a name that is too long or more than one
+// line.
+func (u User) CheckNames() error {
 	for field, name := range map[string]string{
 		"full_name": u.FullName, "first_name": u.FirstName, "last_name": u.LastName, "specialty": u.Specialty,
 	} {
@@ -86,11 +88,12 @@ func (u User) CanView() bool { return u.Role == RoleAdmin || u.Role == RoleViewe
 // Session is a family of tokens: a login and every refresh that followed from
 // it. Revoking it ends them all.
 type Session struct {
-	ID        uuid.UUID
-	UserID    uuid.UUID
-	CreatedAt time.Time
-	ExpiresAt time.Time
-	RevokedAt *time.Time
+	ID         uuid.UUID
+	UserID     uuid.UUID
+	CreatedAt  time.Time
+	LastUsedAt time.Time // when it began or was last refreshed
+	ExpiresAt  time.Time // if nobody refreshes it
+	EndsAt     time.Time // at the latest
 }
 
 // Lengths of what a person may call themselves and choose as a password, in

@@ -358,15 +358,15 @@ func TestLoginWithAPasswordThatHasJustChangedBeginsNoSession(t *testing.T) {
 	db := postgrestest.Open(t)
 	s := mustNew(t, db, accounts.Options{})
 	in := mustRegister(t, s, "ada@example.org")
-	_, verified, err := db.Credentials(t.Context(), in.User.Email)
+	verified, err := db.Credentials(t.Context(), in.User.Email)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, _, err := s.CreateAdmin(t.Context(), in.User.Email, "a new long password"); err != nil {
 		t.Fatal(err)
 	}
-	g := voiceassist.Grant{SessionID: uuid.New(), TTL: time.Hour}
-	_, err = db.BeginSession(t.Context(), in.User.ID, verified, g)
+	g := voiceassist.Grant{SessionID: uuid.New(), TTL: time.Hour, MaxAge: time.Hour}
+	_, err = db.BeginSession(t.Context(), voiceassist.Attempt{UserID: in.User.ID}, verified.PasswordHash, nil, g)
 	wantCode(t, err, voiceassist.Unauthorized)
 	_, err = db.SessionUser(t.Context(), g.SessionID)
 	wantCode(t, err, voiceassist.NotFound)

@@ -24,10 +24,13 @@ const (
 	keyLength    = 32
 )
 
-// hashWait bounds how long a request waits for its turn to hash. There are as
-// many turns as processors, so that a flood of logins takes neither the memory
-// nor the scheduler from everybody else.
-const hashWait = 5 * time.Second
+// What waits for a turn. There are fewer turns than processors, so that a flood
+// of logins takes neither the memory nor the scheduler from everybody else, and
+// a bounded crowd waits for them.
+const (
+	turnWait   = 20 * time.Second // less than a request may take
+	maxWaiting = 512
+)
 
 // nobodysHash is verified for addresses that are not ours, so that the answer
 // takes as long. No password has it: the key is all zero.
@@ -38,17 +41,18 @@ func (s *Service) hashNew(ctx context.Context, password string) (string, error) 
 	if err := voiceassist.CheckPassword(password); err != nil {
 		return "", err
 	}
-	salt := make([]byte, saltLength)
-	rand.Read(salt)
-	key, err := s.derive(ctx, password, salt)
+	done, err := s.takeTurn(ctx)
 	if err != nil {
 		return "", err
 	}
-	return encodeHash(salt, key), nil
+	defer done()
+	salt := make([]byte, saltLength)
+	rand.Read(salt)
+	return encodeHash(salt, derive(password, salt)), nil
 }
 
-// verify reports whether password has this hash.
-func (s *Service) verify(ctx context.Context, password, hash string) (bool, error) {
+// matches reports whether password has this hash. It is called in a turn.
+func matches(password, hash string) (bool, error) {
 	salt, want, err := decodeHash(hash)
 	if err != nil {
 		return false, err
@@ -56,22 +60,29 @@ func (s *Service) verify(ctx context.Context, password, hash string) (bool, erro
 	if len(password) > 4*voiceassist.MaxPasswordLength {
 		return false, nil // longer than any that was taken, and costly to hash
 	}
-	got, err := s.derive(ctx, password, salt)
-	if err != nil {
-		return false, err
-	}
-	return subtle.ConstantTimeCompare(got, want) == 1, nil
+	return subtle.ConstantTimeCompare(derive(password, salt), want) == 1, nil
 }
 
-// derive runs argon2id when it is its turn.
-func (s *Service) derive(ctx context.Context, password string, salt []byte) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, hashWait)
-	defer cancel()
-	if err := s.hashes.Acquire(ctx, 1); err != nil {
-		return nil, &voiceassist.Error{Code: voiceassist.Unavailable, Message: "Too many sign-ins at once, try again", RetryAfter: hashWait, Err: err}
+func derive(password string, salt []byte) []byte {
+	return argon2.IDKey([]byte(password), salt, argonTime, argonMemory, argonThreads, keyLength)
+}
+
+// takeTurn waits until it is the caller's turn to hash or to have a guess
+// looked at; done ends the turn.
+func (s *Service) takeTurn(ctx context.Context) (done func(), err error) {
+	busy := func(err error) error {
+		return &voiceassist.Error{Code: voiceassist.Unavailable, Message: "Too many sign-ins at once, try again", RetryAfter: 5 * time.Second, Err: err}
 	}
-	defer s.hashes.Release(1)
-	return argon2.IDKey([]byte(password), salt, argonTime, argonMemory, argonThreads, keyLength), nil
+	defer s.waiting.Add(-1)
+	if s.waiting.Add(1) > maxWaiting {
+		return nil, busy(nil)
+	}
+	ctx, cancel := context.WithTimeout(ctx, turnWait)
+	defer cancel()
+	if err := s.turns.Acquire(ctx, 1); err != nil {
+		return nil, busy(err)
+	}
+	return func() { s.turns.Release(1) }, nil
 }
 
 // hashPrefix is the beginning of every hash, in the PHC string format:

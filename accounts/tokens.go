@@ -20,9 +20,10 @@ const minSecret = 32
 
 // What a token is for. One is never taken for another.
 const (
-	accessType  = "access"
-	refreshType = "refresh"
-	cookieType  = "cookie"
+	accessType    = "access"
+	refreshType   = "refresh"
+	cookieType    = "cookie"
+	challengeType = "challenge" // that the password was right, and a code is wanted
 )
 
 // claims are the payload of every token.
@@ -35,6 +36,7 @@ type claims struct {
 	IssuedAt  int64  `json:"iat"`
 	ExpiresAt int64  `json:"exp"`
 	ID        string `json:"jti"`
+	Password  string `json:"pwd,omitempty"` // of a challenge: a digest of the hash of the password that was right
 
 	userID    uuid.UUID // of Subject
 	sessionID uuid.UUID // of SessionID
@@ -85,17 +87,19 @@ func (i issued) signIn(u voiceassist.User) voiceassist.SignIn {
 	return voiceassist.SignIn{Principal: voiceassist.Principal{User: u, SessionID: i.grant.SessionID}, Tokens: i.tokens}
 }
 
-// issue signs a set of tokens for a session.
-func (s *Service) issue(u voiceassist.User, session uuid.UUID) (issued, error) {
-	access, err := s.sign(u, session, accessType, s.o.AccessTTL)
+// issue signs a set of tokens for a session that lives for another rest at
+// most.
+func (s *Service) issue(u voiceassist.User, session uuid.UUID, rest time.Duration) (issued, error) {
+	accessTTL, refreshTTL := min(s.o.AccessTTL, rest), min(s.o.RefreshTTL, rest)
+	access, err := s.sign(u, session, accessType, accessTTL)
 	if err != nil {
 		return issued{}, err
 	}
-	refresh, err := s.sign(u, session, refreshType, s.o.RefreshTTL)
+	refresh, err := s.sign(u, session, refreshType, refreshTTL)
 	if err != nil {
 		return issued{}, err
 	}
-	cookie, err := s.sign(u, session, cookieType, s.o.RefreshTTL)
+	cookie, err := s.sign(u, session, cookieType, refreshTTL)
 	if err != nil {
 		return issued{}, err
 	}
@@ -104,28 +108,30 @@ func (s *Service) issue(u voiceassist.User, session uuid.UUID) (issued, error) {
 			Access:     access,
 			Refresh:    refresh,
 			Cookie:     cookie,
-			AccessTTL:  s.o.AccessTTL,
-			RefreshTTL: s.o.RefreshTTL,
+			AccessTTL:  accessTTL,
+			RefreshTTL: refreshTTL,
 		},
-		grant: voiceassist.Grant{SessionID: session, Digest: sha256.Sum256([]byte(refresh)), TTL: s.o.RefreshTTL},
+		grant: voiceassist.Grant{SessionID: session, Digest: sha256.Sum256([]byte(refresh)), TTL: refreshTTL, MaxAge: rest},
 	}, nil
 }
 
 func (s *Service) sign(u voiceassist.User, session uuid.UUID, typ string, ttl time.Duration) (string, error) {
-	now := time.Now()
-	token := jwt.NewWithClaims(jwt.SigningMethodHS256, claims{
+	return s.signClaims(claims{
 		Subject:   u.ID.String(),
 		Email:     u.Email,
 		Role:      string(u.Role),
 		Type:      typ,
 		SessionID: session.String(),
-		IssuedAt:  now.Unix(),
-		ExpiresAt: now.Add(ttl).Unix(),
-		ID:        uuid.NewString(),
-	})
-	signed, err := token.SignedString([]byte(s.o.Secrets[0]))
+	}, ttl)
+}
+
+// signClaims signs claims that hold from now on for ttl.
+func (s *Service) signClaims(c claims, ttl time.Duration) (string, error) {
+	now := time.Now()
+	c.IssuedAt, c.ExpiresAt, c.ID = now.Unix(), now.Add(ttl).Unix(), uuid.NewString()
+	signed, err := jwt.NewWithClaims(jwt.SigningMethodHS256, c).SignedString([]byte(s.o.Secrets[0]))
 	if err != nil {
-		return "", fmt.Errorf("sign %s token: %w", typ, err)
+		return "", fmt.Errorf("sign %s token: %w", c.Type, err)
 	}
 	return signed, nil
 }

@@ -28,6 +28,7 @@ func chores(e *engines) []chore {
 		{"erase deleted users", time.Minute, func(ctx context.Context) (int, error) {
 			return e.ledger.EraseUsers(ctx, erasedAtOnce)
 		}},
+		{"remove stale sign-ins", 10 * time.Minute, e.ledger.RemoveStaleSignIns},
 	}
 }
 

@@ -37,7 +37,7 @@ type call struct {
 var commands = []command{
 	{"up", "", "run everything in one process, on embedded engines", func(ctx context.Context, c call) error { return Up(ctx, c.cfg, c.out, c.log) }},
 	{"migrate", "", "bring the database at DATABASE_URL up to date", migrate},
-	{"admin", "create [-email ADDRESS]", "make an administrator, or give one a new password", admin},
+	{"admin", "create [-email ADDRESS] | unlock ADDRESS", "make an administrator, or give one a new password; unlock an account", admin},
 	{"import", "FILE|DIR...", "upload files and wait until they are indexed", importFiles},
 	{"search", "QUERY", "find passages", search},
 	{"ask", "QUESTION", "ask the library", ask},
@@ -123,12 +123,57 @@ func withLedger(ctx context.Context, cfg Config, f func(*postgres.DB) error) err
 	return f(db)
 }
 
-// admin makes an administrator in the database at DATABASE_URL, or in that of
-// the system that runs on DATA_DIR. The password is ADMIN_PASSWORD or asked for.
+// admin looks after accounts in the database at DATABASE_URL, or in that of the
+// system that runs on DATA_DIR.
 func admin(ctx context.Context, c call) error {
-	if len(c.args) == 0 || c.args[0] != "create" {
+	switch {
+	case len(c.args) == 0:
 		return errUsage
+	case c.args[0] == "create":
+		return createAdmin(ctx, c)
+	case c.args[0] == "unlock" && len(c.args) == 2:
+		return unlockAccount(ctx, c, c.args[1])
 	}
+	return errUsage
+}
+
+// withAccounts calls f with the accounts of a database that is up to date.
+func withAccounts(ctx context.Context, cfg Config, f func(*accounts.Service) error) error {
+	return withLedger(ctx, cfg, func(db *postgres.DB) error {
+		if err := db.Migrate(ctx); err != nil {
+			return err
+		}
+		service, err := accounts.New(db, accounts.Options{Secrets: []string{strings.Repeat("-", 32)}}) // signs nothing here
+		if err != nil {
+			return err
+		}
+		return f(service)
+	})
+}
+
+func unlockAccount(ctx context.Context, c call, email string) error {
+	cfg, release, err := reachLedger(ctx, c.cfg, c.log)
+	if err != nil {
+		return err
+	}
+	defer release()
+	return withAccounts(ctx, cfg, func(service *accounts.Service) error {
+		locked, err := service.Unlock(ctx, email)
+		if err != nil {
+			return err
+		}
+		done := "was not locked; its failed sign-ins are forgotten"
+		if locked {
+			done = "is no longer locked"
+		}
+		fmt.Fprintf(c.out, "%s %s\n", email, done)
+		return nil
+	})
+}
+
+// createAdmin makes an administrator. The password is ADMIN_PASSWORD or asked
+// for.
+func createAdmin(ctx context.Context, c call) error {
 	flags := flag.NewFlagSet("admin create", flag.ContinueOnError)
 	email := flags.String("email", c.cfg.AdminEmail, "the administrator's address")
 	if err := flags.Parse(c.args[1:]); err != nil {
@@ -145,14 +190,7 @@ func admin(ctx context.Context, c call) error {
 			return err
 		}
 	}
-	return withLedger(ctx, cfg, func(db *postgres.DB) error {
-		if err := db.Migrate(ctx); err != nil {
-			return err
-		}
-		service, err := accounts.New(db, accounts.Options{Secrets: []string{strings.Repeat("-", 32)}}) // signs nothing here
-		if err != nil {
-			return err
-		}
+	return withAccounts(ctx, cfg, func(service *accounts.Service) error {
 		user, created, err := service.CreateAdmin(ctx, *email, password)
 		if err != nil {
 			return err

@@ -12,6 +12,7 @@ import (
 
 	"github.com/voiceassist/backend/accounts"
 	"github.com/voiceassist/backend/httpapi"
+	"github.com/voiceassist/backend/mail"
 	"github.com/voiceassist/backend/pipeline"
 	"github.com/voiceassist/backend/redis"
 )
@@ -79,13 +80,25 @@ func beside(ctx context.Context, parts ...func(context.Context) error) error {
 	return g.Wait()
 }
 
+// mailGrace is how long mails that wait may take when the process ends.
+const mailGrace = 10 * time.Second
+
 // serveAPI answers requests from ln until ctx ends.
 func serveAPI(ctx context.Context, cfg Config, e *engines, ln net.Listener, log *slog.Logger) error {
 	proxies, err := cfg.proxies()
 	if err != nil {
 		return err
 	}
-	people, err := e.accounts(cfg)
+	mails, err := mail.New(mail.Options{URL: cfg.SMTPURL, From: cfg.MailFrom, Console: cfg.development, Log: log, Registry: e.registry})
+	if err != nil {
+		return fmt.Errorf("SMTP_URL: %w", err)
+	}
+	defer func() {
+		if err := closeWithin(ctx, mailGrace, mails.Close); err != nil {
+			log.WarnContext(ctx, "mail", slog.Any("error", err))
+		}
+	}()
+	people, err := e.accounts(cfg, mails)
 	if err != nil {
 		return err
 	}
@@ -116,7 +129,7 @@ func serveAPI(ctx context.Context, cfg Config, e *engines, ln net.Listener, log 
 		},
 		Optional: []string{"nextcloud"},
 		Rates: httpapi.Rates{
-			Register: cfg.LimitRegister, Login: cfg.LimitLogin, Health: cfg.LimitHealth,
+			Register: cfg.LimitRegister, Login: cfg.LimitLogin, Reset: cfg.LimitReset, Health: cfg.LimitHealth,
 			Anonymous: cfg.LimitAnonymous, Session: cfg.LimitSession, Refresh: cfg.LimitRefresh,
 			AdminActions: cfg.LimitAdminActions,
 		},
@@ -129,10 +142,11 @@ func serveAPI(ctx context.Context, cfg Config, e *engines, ln net.Listener, log 
 	return server.Serve(ctx, ln)
 }
 
-func (e *engines) accounts(cfg Config) (*accounts.Service, error) {
+// accounts returns the accounts; mails may be nil where none are sent.
+func (e *engines) accounts(cfg Config, mails accounts.Mailer) (*accounts.Service, error) {
 	return accounts.New(e.ledger, accounts.Options{
-		Secrets: cfg.JWTSecrets, AccessTTL: cfg.AccessTTL, RefreshTTL: cfg.RefreshTTL,
-		Registration: accounts.Mode(cfg.Registration),
+		Secrets: cfg.JWTSecrets, AccessTTL: cfg.AccessTTL, RefreshTTL: cfg.RefreshTTL, SessionTTL: cfg.SessionTTL,
+		Registration: accounts.Mode(cfg.Registration), Mailer: mails, PublicURL: cfg.PublicURL,
 	})
 }
 

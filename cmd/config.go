@@ -18,6 +18,7 @@ import (
 	"github.com/caarlos0/env/v11"
 
 	voiceassist "github.com/voiceassist/backend"
+	"github.com/voiceassist/backend/mail"
 )
 
 // Config is everything that is set from outside, by environment variables. The
@@ -38,7 +39,12 @@ type Config struct {
 	JWTSecrets    []string      `env:"JWT_SECRET"` // the first signs, all verify
 	AccessTTL     time.Duration `env:"ACCESS_TOKEN_TTL" envDefault:"15m"`
 	RefreshTTL    time.Duration `env:"REFRESH_TOKEN_TTL" envDefault:"168h"`
-	Registration  string        `env:"REGISTRATION"` // open, invite, closed; "" is open in `up` and closed elsewhere
+	SessionTTL    time.Duration `env:"SESSION_TTL" envDefault:"720h"` // of sessions, however busy
+	Registration  string        `env:"REGISTRATION"`                  // open, invite, closed; "" is open in `up` and closed elsewhere
+
+	SMTPURL   string `env:"SMTP_URL"`
+	MailFrom  string `env:"MAIL_FROM"`
+	PublicURL string `env:"PUBLIC_URL" envDefault:"http://localhost:5173"` // of the web app, for mailed links
 
 	EraseAfter time.Duration `env:"USER_ERASE_AFTER" envDefault:"24h"` // from the deletion of a user
 
@@ -65,6 +71,7 @@ type Config struct {
 
 	LimitRegister  voiceassist.Rate `env:"RATE_LIMIT_REGISTER" envDefault:"5/h"`
 	LimitLogin     voiceassist.Rate `env:"RATE_LIMIT_LOGIN" envDefault:"10/m"`
+	LimitReset     voiceassist.Rate `env:"RATE_LIMIT_RESET" envDefault:"5/h"`
 	LimitHealth    voiceassist.Rate `env:"RATE_LIMIT_HEALTH" envDefault:"100/m"`
 	LimitAnonymous voiceassist.Rate `env:"RATE_LIMIT_ANONYMOUS" envDefault:"300/m"`
 	LimitSession   voiceassist.Rate `env:"RATE_LIMIT_SESSION" envDefault:"6000/m"`
@@ -80,6 +87,8 @@ type Config struct {
 	readerProgram string
 	// tempDir is where originals lie while they are read; "" is the system's.
 	tempDir string
+	// development is true in `up`: links that cannot be mailed go to the log.
+	development bool
 	// ephemeral makes the embedded Postgres forget everything at the end.
 	ephemeral bool
 }
@@ -142,6 +151,13 @@ func (c Config) faults() []error {
 	add(c.AccessTTL >= time.Minute, "ACCESS_TOKEN_TTL: want at least 1m")
 	add(c.RefreshTTL > c.AccessTTL, "REFRESH_TOKEN_TTL: want longer than ACCESS_TOKEN_TTL")
 	add(c.EraseAfter >= 0 && c.EraseAfter <= 365*24*time.Hour, "USER_ERASE_AFTER: want 0s to 8760h")
+	add(c.SessionTTL >= c.RefreshTTL, "SESSION_TTL: want at least REFRESH_TOKEN_TTL")
+	add(hasScheme(c.PublicURL, "http", "https") && c.PublicURL != "", "PUBLIC_URL: want http://… or https://…")
+	if c.SMTPURL != "" {
+		err := mail.CheckURL(c.SMTPURL)
+		add(err == nil, "SMTP_URL: %v", err)
+		add(mail.CheckSender(c.MailFrom) == nil, "MAIL_FROM: with SMTP_URL, want the sender's address, such as VoiceAssist <no-reply@example.com>")
+	}
 	add(c.MaxUploadMB > 0 && c.MaxUploadMB <= 1024, "MAX_UPLOAD_MB: want 1 to 1024")
 	add(c.EmbeddingDim > 0 && c.EmbeddingDim <= 65536, "EMBEDDING_DIM: want 1 to 65536")
 	add(c.OpenAIBaseURL == "" && c.OpenAIKey == "" || c.ChatModel != "" || c.EmbeddingModel != "", "CHAT_MODEL, EMBEDDING_MODEL: an OpenAI service is given, name at least one of its models")

@@ -53,7 +53,7 @@ func (s *system) admitOperator(ctx context.Context) (withdraw func(context.Conte
 	if err != nil {
 		return nil, fmt.Errorf("admit the operator: %w", err)
 	}
-	service, err := s.accounts(s.cfg)
+	service, err := s.accounts(s.cfg, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -123,7 +123,7 @@ func (s *system) firstAdmin(ctx context.Context) (password string, err error) {
 	if password == "" {
 		password = strings.ToLower(rand.Text()[:20])
 	}
-	service, err := s.accounts(s.cfg)
+	service, err := s.accounts(s.cfg, nil)
 	if err != nil {
 		return "", err
 	}
@@ -184,6 +184,7 @@ func startLocal(ctx context.Context, cfg Config, log *slog.Logger) (*local, Conf
 	if cfg.Registration == "" {
 		cfg.Registration = "open"
 	}
+	cfg.development = true
 	return l, cfg, nil
 }
 

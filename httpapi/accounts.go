@@ -3,7 +3,11 @@ package httpapi
 import (
 	"cmp"
 	"context"
+	"encoding/json"
+	"reflect"
 	"time"
+
+	"github.com/danielgtaylor/huma/v2"
 
 	voiceassist "github.com/voiceassist/backend"
 )
@@ -65,7 +69,8 @@ func tokensOf(t voiceassist.Tokens) TokensBody {
 	}
 }
 
-// signedInBody is the reply to a login or a refresh.
+// signedInBody is the reply to a refresh, and to a login that wants no second
+// factor.
 type signedInBody struct {
 	TokensBody
 	Role voiceassist.Role `json:"role" enum:"user,viewer,admin"`
@@ -99,19 +104,25 @@ type registerInput struct {
 
 func (s *Server) register(ctx context.Context, in *registerInput) (twins[registeredBody], error) {
 	b := in.Body
-	out, err := s.o.Accounts.Register(ctx, voiceassist.Registration{
+	return registered(ctx)(s.o.Accounts.Register(ctx, voiceassist.Registration{
 		Email:     b.Email,
 		Password:  b.Password,
 		FullName:  b.FullName,
 		FirstName: b.FirstName,
 		LastName:  b.LastName,
 		Specialty: b.Specialty,
-	})
-	if err != nil {
-		return twins[registeredBody]{}, err
+	}))
+}
+
+// registered makes the reply to whatever has made an account.
+func registered(ctx context.Context) func(voiceassist.SignIn, error) (twins[registeredBody], error) {
+	return func(in voiceassist.SignIn, err error) (twins[registeredBody], error) {
+		if err != nil {
+			return twins[registeredBody]{}, err
+		}
+		body := signIn(ctx, in)
+		return both(registeredBody{UserBody: userOf(in.User), TokensBody: body.TokensBody, User: body.User}), nil
 	}
-	body := signIn(ctx, out)
-	return both(registeredBody{UserBody: userOf(out.User), TokensBody: body.TokensBody, User: body.User}), nil
 }
 
 type loginInput struct {
@@ -121,12 +132,47 @@ type loginInput struct {
 	}
 }
 
-func (s *Server) login(ctx context.Context, in *loginInput) (signedInBody, error) {
+// challengedBody is the reply to a login that wants a second factor.
+type challengedBody struct {
+	Requires2FA bool   `json:"requires_2fa" enum:"true"`
+	UserID      string `json:"user_id"`
+	Challenge   string `json:"challenge" doc:"for verify-login, within five minutes"`
+	Message     string `json:"message"`
+}
+
+// loginBody is one or the other.
+type loginBody struct {
+	signedIn   *signedInBody
+	challenged *challengedBody
+}
+
+// MarshalJSON implements json.Marshaler.
+func (b loginBody) MarshalJSON() ([]byte, error) {
+	if b.challenged != nil {
+		return json.Marshal(b.challenged)
+	}
+	return json.Marshal(b.signedIn)
+}
+
+// Schema implements huma.SchemaProvider.
+func (b loginBody) Schema(r huma.Registry) *huma.Schema {
+	return &huma.Schema{OneOf: []*huma.Schema{
+		r.Schema(reflect.TypeFor[signedInBody](), true, ""),
+		r.Schema(reflect.TypeFor[challengedBody](), true, ""),
+	}}
+}
+
+func (s *Server) login(ctx context.Context, in *loginInput) (loginBody, error) {
 	out, err := s.o.Accounts.Login(ctx, in.Body.Email, in.Body.Password)
 	if err != nil {
-		return signedInBody{}, err
+		return loginBody{}, err
 	}
-	return signIn(ctx, out), nil
+	if out.Challenge != "" {
+		return loginBody{challenged: &challengedBody{
+			Requires2FA: true, UserID: out.User.ID.String(), Challenge: out.Challenge, Message: "Enter the code of your authenticator",
+		}}, nil
+	}
+	return loginBody{signedIn: new(signIn(ctx, out))}, nil
 }
 
 type refreshInput struct {

@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"context"
 	"strings"
 	"time"
 
@@ -12,41 +11,22 @@ import (
 	voiceassist "github.com/voiceassist/backend"
 )
 
-// Accounts is what this package asks of accounts.Service.
-type Accounts interface {
-	// Register creates an account and signs it in. Possible ends: success;
-	// Invalid; Conflict when the address is taken; Forbidden when registration
-	// is closed.
-	Register(ctx context.Context, r voiceassist.Registration) (voiceassist.SignIn, error)
-	// Login begins a session. Possible ends: success; Unauthorized for an
-	// unknown address or a wrong password alike; Forbidden for an inactive
-	// account; Unavailable when too many wait for their password to be checked.
-	Login(ctx context.Context, email, password string) (voiceassist.SignIn, error)
-	// Refresh spends a refresh token for new tokens, or is Unauthorized.
-	Refresh(ctx context.Context, refreshToken string) (voiceassist.SignIn, error)
-	// Logout ends the sessions of the tokens; either may be empty, expired or
-	// of a dead session. It is Unauthorized when we signed neither.
-	Logout(ctx context.Context, accessToken, refreshToken string) error
-	// Authenticate returns who an access token belongs to, or is Unauthorized.
-	Authenticate(ctx context.Context, accessToken string) (voiceassist.Principal, error)
-	// AuthenticateCookie is Authenticate for the value of the session cookie.
-	AuthenticateCookie(ctx context.Context, value string) (voiceassist.Principal, error)
-	// Family returns the session that an access or refresh token was signed
-	// for, without asking whether either lives; the zero id if we did not sign
-	// it.
-	Family(token string) uuid.UUID
-}
-
 // sessionCookie is for pages, downloads, event streams and sockets, which
 // browsers open without headers of ours.
 const sessionCookie = "va_session"
 
+// keyHeader is for programs, which have an API key instead of a session.
+const keyHeader = "X-API-Key"
+
 // withCookie lets a route take the session cookie.
 func withCookie(r *route) { r.cookie = true }
 
+// inSession keeps API keys off a route: what a key could use to outlive itself
+// or to take over its account.
+func inSession(r *route) { r.sessionOnly = true }
+
 // authenticate finds out who makes the request and notes it. Where cookie is
-// false only the Authorization header counts, which no other site can make a
-// browser send.
+// false only headers count which no other site can make a browser send.
 func (s *Server) authenticate(c *fiber.Ctx, cookie bool) error {
 	who, err := s.identify(c, cookie)
 	if err != nil {
@@ -56,9 +36,34 @@ func (s *Server) authenticate(c *fiber.Ctx, cookie bool) error {
 	return nil
 }
 
+// keyMay returns nil, or Forbidden when who came with an API key that does not
+// reach as far as the route.
+func keyMay(who voiceassist.Principal, method string, a access, sessionOnly bool) error {
+	if who.APIKeyID == uuid.Nil {
+		return nil
+	}
+	if sessionOnly {
+		return voiceassist.Errorf(voiceassist.Forbidden, "An API key cannot do this; sign in instead")
+	}
+	need := voiceassist.ScopeWrite
+	switch {
+	case a == viewer || a == admin:
+		need = voiceassist.ScopeAdmin
+	case method == fiber.MethodGet || method == fiber.MethodHead:
+		need = voiceassist.ScopeRead
+	}
+	if !need.Covered(who.Scopes) {
+		return voiceassist.Errorf(voiceassist.Forbidden, "This API key lacks the scope %s", need)
+	}
+	return nil
+}
+
 func (s *Server) identify(c *fiber.Ctx, cookie bool) (voiceassist.Principal, error) {
 	if token := bearer(c.Context()); token != "" {
 		return s.o.Accounts.Authenticate(c.UserContext(), token)
+	}
+	if key := c.Get(keyHeader); key != "" {
+		return s.o.Accounts.AuthenticateKey(c.UserContext(), key)
 	}
 	if value := c.Cookies(sessionCookie); value != "" && cookie {
 		return s.identifyCookie(c, value)

@@ -21,7 +21,8 @@ type Limits interface {
 // others per session.
 type Rates struct {
 	Register  voiceassist.Rate
-	Login     voiceassist.Rate
+	Login     voiceassist.Rate // and second factors, and accepted invitations
+	Reset     voiceassist.Rate // of forgotten passwords and their links
 	Health    voiceassist.Rate // of each of the health routes
 	Anonymous voiceassist.Rate // of other anonymous routes
 	Session   voiceassist.Rate
@@ -34,6 +35,7 @@ type Rates struct {
 var DefaultRates = Rates{
 	Register:  voiceassist.Rate{N: 5, Per: time.Hour},
 	Login:     voiceassist.Rate{N: 10, Per: time.Minute},
+	Reset:     voiceassist.Rate{N: 5, Per: time.Hour},
 	Health:    voiceassist.Rate{N: 100, Per: time.Minute},
 	Anonymous: voiceassist.Rate{N: 300, Per: time.Minute},
 	Session:   voiceassist.Rate{N: 6000, Per: time.Minute},
@@ -49,6 +51,7 @@ const (
 	rateNone      rateName = ""
 	rateRegister  rateName = "register"
 	rateLogin     rateName = "login"
+	rateReset     rateName = "reset"
 	rateHealth    rateName = "health"
 	rateReady     rateName = "ready"
 	rateAnonymous rateName = "anonymous"
@@ -64,6 +67,8 @@ func (r Rates) named(name rateName) voiceassist.Rate {
 		return r.Register
 	case rateLogin:
 		return r.Login
+	case rateReset:
+		return r.Reset
 	case rateHealth, rateReady:
 		return r.Health
 	case rateAnonymous:

@@ -216,6 +216,8 @@ func (d described) security() []map[string][]string {
 		schemes = []string{"bearer", "session", "token"}
 	case d.access == anyone:
 		return nil
+	case d.sessionOnly:
+		schemes = []string{"bearer"}
 	case stream:
 		schemes = append(schemes, "session", "token")
 	case d.cookie:

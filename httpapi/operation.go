@@ -41,6 +41,8 @@ type route struct {
 	form     []formField          // of a multipart body
 	query    []formField          // query parameters of a raw route
 	replies  map[int]reflect.Type // resources of a raw route, by status
+
+	sessionOnly bool // not for API keys
 }
 
 // formField describes a part of a multipart body.
@@ -178,7 +180,7 @@ func operationID(method, path string) string {
 func (s *Server) admission(r route) func(huma.Context, func(huma.Context)) {
 	return func(hc huma.Context, next func(huma.Context)) {
 		c := humafiber.Unwrap(hc)
-		if err := s.admit(c, r.op.Path, r.access, r.rate, r.cookie); err != nil {
+		if err := s.admit(c, r); err != nil {
 			fail(c.Context(), requestOf(c.Context()), err)
 			return
 		}
@@ -190,22 +192,25 @@ func (s *Server) admission(r route) func(huma.Context, func(huma.Context)) {
 
 // admit notes the route and lets the caller in with a readable query, or says
 // why not.
-func (s *Server) admit(c *fiber.Ctx, pattern string, a access, rate rateName, cookie bool) error {
+func (s *Server) admit(c *fiber.Ctx, r route) error {
 	req := requestOf(c.Context())
-	req.route = pattern
-	if a == anyone {
-		if err := s.count(c.UserContext(), rate, clientKey(req.ip)); err != nil {
+	req.route = r.op.Path
+	if r.access == anyone {
+		if err := s.count(c.UserContext(), r.rate, clientKey(req.ip)); err != nil {
 			return err
 		}
 		return checkQuery(c)
 	}
-	if err := s.authenticate(c, cookie); err != nil {
+	if err := s.authenticate(c, r.cookie); err != nil {
 		return err
 	}
-	if err := s.count(c.UserContext(), rate, req.who.SessionID.String()); err != nil {
+	if err := s.count(c.UserContext(), r.rate, req.who.CredentialID().String()); err != nil {
 		return err
 	}
-	if err := a.allows(req.who.User); err != nil {
+	if err := keyMay(req.who, r.op.Method, r.access, r.sessionOnly); err != nil {
+		return err
+	}
+	if err := r.access.allows(req.who.User); err != nil {
 		return err
 	}
 	return checkQuery(c)
@@ -220,7 +225,7 @@ func raw(sec section, method, path string, a access, summary string, h fiber.Han
 		o(&r)
 	}
 	s.app.Add(method, strings.NewReplacer("{", ":", "}", "").Replace(path), func(c *fiber.Ctx) error {
-		if err := s.admit(c, path, r.access, r.rate, r.cookie); err != nil {
+		if err := s.admit(c, r); err != nil {
 			return err
 		}
 		c.SetUserContext(voiceassist.WithActor(c.UserContext(), requestOf(c.Context()).actor()))

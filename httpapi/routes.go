@@ -52,6 +52,21 @@ func (s *Server) signInRoutes() {
 	post(sec, "/api/auth/refresh", anyone, "Spend a refresh token for new tokens", s.refresh, limitedBy(rateNone), fails(401, 429))
 	post(sec, "/api/auth/logout", anyone, "End the session", s.logout, limitedBy(rateNone), fails(401, 429))
 	get(sec, "/api/auth/me", signedIn, "Who am I?", s.me)
+	get(sec, "/api/auth/session", signedIn, "When does the session end?", s.session, inSession)
+	post(sec, "/api/auth/forgot-password", anyone, "Ask for a link to choose a new password", s.forgotPassword, limitedBy(rateReset))
+	post(sec, "/api/auth/reset-password", anyone, "Choose a new password with a link", s.resetPassword, limitedBy(rateReset))
+	post(sec, "/api/auth/accept-invitation", anyone, "Create the account that an invitation offers", s.acceptInvitation, status(201), fails(403, 409), limitedBy(rateLogin))
+	post(sec, "/api/users/me/change-password", signedIn, "Change the password", s.changePassword, inSession)
+	put(sec, "/api/users/me/password", signedIn, "Change the password", s.changePassword, inSession)
+	get(sec, "/api/auth/2fa/status", signedIn, "Is there a second factor?", s.factorStatus, inSession)
+	post(sec, "/api/auth/2fa/setup", signedIn, "Begin to set up a second factor", s.setUpFactor, fails(409), inSession)
+	post(sec, "/api/auth/2fa/verify", signedIn, "Enable the second factor with its first code", s.enableFactor, fails(409), inSession)
+	post(sec, "/api/auth/2fa/disable", signedIn, "Remove the second factor", s.disableFactor, fails(409), inSession)
+	post(sec, "/api/auth/2fa/backup-codes", signedIn, "Replace the backup codes", s.newBackupCodes, fails(409), inSession)
+	post(sec, "/api/auth/2fa/verify-login", anyone, "Sign in with the second factor", s.verifyLogin, fails(401, 403), limitedBy(rateLogin))
+	get(sec, "/api/auth/api-keys", signedIn, "List API keys", s.listAPIKeys, inSession)
+	post(sec, "/api/auth/api-keys", signedIn, "Create an API key", s.createAPIKey, status(201), fails(409), inSession)
+	del(sec, "/api/auth/api-keys/{id}", signedIn, "End an API key", s.deleteAPIKey, fails(404), inSession)
 }
 
 func (s *Server) userRoutes() {
@@ -140,6 +155,9 @@ func (s *Server) panelRoutes() {
 	del(sec, "/api/admin/panel/users/{id}/permanent", admin, "Delete and erase a user", s.eraseUser, fails(400, 404, 409))
 	get(sec, "/api/admin/panel/users/{id}/role-history", viewer, "How a user's role has changed", s.roleHistory, fails(404))
 	get(sec, "/api/admin/panel/users/{id}/lock-reasons", viewer, "Why a user could not sign in", s.lockReasons, fails(404))
+	people := section{s, "Accounts"}
+	post(people, "/api/admin/panel/users/invite", admin, "Invite somebody", s.invite, status(201), fails(409))
+	post(people, "/api/admin/panel/users/{id}/reset-password", admin, "Send a user a link to choose a new password", s.sendReset, fails(404, 409))
 }
 
 func (s *Server) auditRoutes() {

@@ -45,6 +45,7 @@ type suite struct {
 	dbURL    string
 	db       *postgres.DB
 	accounts *accounts.Service
+	mails    *mailbox
 	library  *library
 	log      *logBuffer
 	client   *http.Client
@@ -74,17 +75,28 @@ func (l *logBuffer) String() string {
 // options.
 func start(t *testing.T, change ...func(*httpapi.Options)) *suite {
 	t.Helper()
+	return startWith(t, func(*accounts.Options) {}, change...)
+}
+
+// startWith is start with other options of the accounts.
+func startWith(t *testing.T, people func(*accounts.Options), change ...func(*httpapi.Options)) *suite {
+	t.Helper()
 	url := postgrestest.URL(t)
 	db, err := postgres.Open(t.Context(), url, postgres.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(db.Close)
-	service, err := accounts.New(db, accounts.Options{Secrets: []string{strings.Repeat("s", 32)}, Registration: accounts.Open})
+	mails := &mailbox{}
+	ao := accounts.Options{
+		Secrets: []string{strings.Repeat("s", 32)}, Registration: accounts.Open, Mailer: mails, PublicURL: "https://app.example.org/",
+	}
+	people(&ao)
+	service, err := accounts.New(db, ao)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &suite{t: t, dbURL: url, db: db, accounts: service, library: newLibrary(), log: &logBuffer{}}
+	s := &suite{t: t, dbURL: url, db: db, accounts: service, mails: mails, library: newLibrary(), log: &logBuffer{}}
 	o := httpapi.Options{
 		Log:      slog.New(slog.NewJSONHandler(s.log, nil)),
 		Registry: prometheus.NewRegistry(),

@@ -36,13 +36,12 @@ func (db *DB) AddUser(ctx context.Context, u voiceassist.User, passwordHash stri
 		if err := insertUser(ctx, tx, u, passwordHash); err != nil {
 			return err
 		}
-		added, err = beginSession(ctx, tx, u.ID, passwordHash, g)
-		return err
+		if added, err = beginSession(ctx, tx, u.ID, passwordHash, g); err != nil {
+			return err
+		}
+		return addAudit(ctx, tx, signInEntry("auth.registered", added, g.SessionID))
 	})
-	if violates(err, "users_email_key") {
-		return voiceassist.User{}, &voiceassist.Error{Code: voiceassist.Conflict, Message: "Email already registered", Field: "email", Err: err}
-	}
-	return added, err
+	return added, emailTaken(err)
 }
 
 func insertUser(ctx context.Context, tx pgx.Tx, u voiceassist.User, passwordHash string) error {
@@ -70,34 +69,116 @@ func (db *DB) PutAdmin(ctx context.Context, u voiceassist.User, passwordHash str
 			return err
 		}
 		created = admin.ID == u.ID
-		_, err = tx.Exec(ctx, `
-			UPDATE sessions
-			SET revoked_at = now(), revoke_reason = 'password'
-			WHERE user_id = $1 AND revoked_at IS NULL`, admin.ID)
-		return err
+		action := "auth.password_changed"
+		if created {
+			action = "auth.registered"
+		}
+		if err := addAudit(ctx, tx, aboutUser(action, admin)); err != nil {
+			return err
+		}
+		if _, err := removeLock(ctx, tx, admin, "new password"); err != nil {
+			return err
+		}
+		return endSessions(ctx, tx, admin.ID, "password")
 	})
 	return admin, created, err
 }
 
-// Credentials returns a user and the hash of their password, or NotFound.
-func (db *DB) Credentials(ctx context.Context, email string) (u voiceassist.User, passwordHash string, err error) {
-	err = db.pool.QueryRow(ctx, `
-		SELECT u.password_hash, `+userColumns+`
-		FROM users u
-		WHERE u.email = $1`, email).Scan(append([]any{&passwordHash}, userFields(&u)...)...)
-	return u, passwordHash, notFound(err, "user")
+// endSessions ends all sessions of a user, and with them their tokens.
+func endSessions(ctx context.Context, tx pgx.Tx, userID uuid.UUID, reason string) error {
+	_, err := tx.Exec(ctx, `
+		UPDATE sessions
+		SET revoked_at = now(), revoke_reason = $2
+		WHERE user_id = $1 AND revoked_at IS NULL`, userID, reason)
+	return err
 }
 
-// BeginSession begins a session of an active user and notes the login. It is
-// Unauthorized if passwordHash is no longer the user's; "" asks for none.
-func (db *DB) BeginSession(ctx context.Context, userID uuid.UUID, passwordHash string, g voiceassist.Grant) (u voiceassist.User, err error) {
+// aboutUser is an audit entry of what somebody did to their own account, for
+// when nobody is signed in yet.
+func aboutUser(action string, u voiceassist.User) voiceassist.AuditEntry {
+	return voiceassist.AuditEntry{Action: action, UserID: u.ID, Email: u.Email, ResourceType: "user", ResourceID: u.ID.String()}
+}
+
+// signInEntry is an audit entry about the beginning of a session.
+func signInEntry(action string, u voiceassist.User, session uuid.UUID) voiceassist.AuditEntry {
+	e := aboutUser(action, u)
+	e.Details = map[string]any{"session_id": session}
+	return e
+}
+
+// Credentials returns what a login to the account of an address is checked
+// against, or NotFound.
+func (db *DB) Credentials(ctx context.Context, email string) (voiceassist.Credentials, error) {
+	return db.credentials(ctx, `u.email = $1`, email)
+}
+
+// CredentialsByID is Credentials for the account itself.
+func (db *DB) CredentialsByID(ctx context.Context, userID uuid.UUID) (voiceassist.Credentials, error) {
+	return db.credentials(ctx, `u.id = $1`, userID)
+}
+
+func (db *DB) credentials(ctx context.Context, condition string, arg any) (voiceassist.Credentials, error) {
+	var c voiceassist.Credentials
+	err := db.pool.QueryRow(ctx, `
+		SELECT u.password_hash, f.secret, `+userColumns+`
+		FROM users u
+		LEFT JOIN second_factors f ON f.user_id = u.id AND f.enabled_at IS NOT NULL
+		WHERE `+condition, arg).Scan(append([]any{&c.PasswordHash, &c.SecondFactor}, userFields(&c.User)...)...)
+	return c, notFound(err, "user")
+}
+
+// BeginSession begins a session of an active user, notes the login and forgets
+// the failures before it. It is Unauthorized if passwordHash is no longer the
+// user's ("" asks for none), or if the code of the second factor was used before
+// (nil asks for none), and Forbidden if the account has been locked meanwhile.
+func (db *DB) BeginSession(ctx context.Context, a voiceassist.Attempt, passwordHash string, proof *voiceassist.FactorProof, g voiceassist.Grant) (u voiceassist.User, err error) {
 	err = db.tx(ctx, func(tx pgx.Tx) error {
-		if u, err = beginSession(ctx, tx, userID, passwordHash, g); err != nil {
+		if u, err = beginSession(ctx, tx, a.UserID, passwordHash, g); err != nil {
+			return err
+		}
+		if proof != nil {
+			if err := spendProof(ctx, tx, a.UserID, *proof); err != nil {
+				return err
+			}
+		}
+		if err := forgetFailures(ctx, tx, a); err != nil {
 			return err
 		}
 		// Expired sessions have no more use; their refresh tokens go with them.
-		_, err = tx.Exec(ctx, `DELETE FROM sessions WHERE user_id = $1 AND expires_at < now()`, userID)
-		return err
+		if _, err := tx.Exec(ctx, `DELETE FROM sessions WHERE user_id = $1 AND expires_at < now()`, a.UserID); err != nil {
+			return err
+		}
+		e := signInEntry("auth.login", u, g.SessionID)
+		e.Details["second_factor"] = proof != nil
+		return addAudit(ctx, tx, e)
+	})
+	return u, err
+}
+
+// ChangePassword gives an active user a new password, ends their sessions and
+// begins another. It is Unauthorized if oldHash is no longer the user's.
+func (db *DB) ChangePassword(ctx context.Context, userID uuid.UUID, oldHash, newHash string, g voiceassist.Grant) (u voiceassist.User, err error) {
+	err = db.tx(ctx, func(tx pgx.Tx) error {
+		tag, err := tx.Exec(ctx, `
+			UPDATE users
+			SET password_hash = $3, updated_at = now()
+			WHERE id = $1 AND password_hash = $2`, userID, oldHash, newHash)
+		if err != nil {
+			return err
+		}
+		if tag.RowsAffected() == 0 {
+			return voiceassist.Errorf(voiceassist.Unauthorized, "The password has been changed meanwhile")
+		}
+		if err := endSessions(ctx, tx, userID, "password"); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, `DELETE FROM password_resets WHERE user_id = $1`, userID); err != nil {
+			return err
+		}
+		if u, err = beginSession(ctx, tx, userID, newHash, g); err != nil {
+			return err
+		}
+		return addAudit(ctx, tx, signInEntry("auth.password_changed", u, g.SessionID))
 	})
 	return u, err
 }
@@ -117,8 +198,8 @@ func beginSession(ctx context.Context, tx pgx.Tx, userID uuid.UUID, passwordHash
 		return voiceassist.User{}, err
 	}
 	if _, err := tx.Exec(ctx, `
-		INSERT INTO sessions (id, user_id, expires_at)
-		VALUES ($1, $2, now() + $3::interval)`, g.SessionID, userID, g.TTL); err != nil {
+		INSERT INTO sessions (id, user_id, expires_at, ends_at)
+		VALUES ($1, $2, now() + least($3::interval, $4::interval), now() + $4::interval)`, g.SessionID, userID, g.TTL, g.MaxAge); err != nil {
 		return voiceassist.User{}, err
 	}
 	return u, insertRefreshToken(ctx, tx, g)
@@ -143,7 +224,16 @@ func (db *DB) Rotate(ctx context.Context, spent [32]byte, g voiceassist.Grant, g
 			return err
 		}
 		if reused {
-			return revokeSessions(ctx, tx, []uuid.UUID{g.SessionID}, "refresh token reused")
+			e := signInEntry("auth.refresh_reused", u, g.SessionID)
+			e.Level, e.Failed = voiceassist.AuditWarning, true
+			if err := addAudit(ctx, tx, e); err != nil {
+				return err
+			}
+			_, err := tx.Exec(ctx, `
+				UPDATE sessions
+				SET revoked_at = now(), revoke_reason = 'refresh token reused'
+				WHERE id = $1 AND revoked_at IS NULL`, g.SessionID)
+			return err
 		}
 		return replaceToken(ctx, tx, spent, g)
 	})
@@ -187,7 +277,7 @@ func replaceToken(ctx context.Context, tx pgx.Tx, spent [32]byte, g voiceassist.
 	}
 	_, err := tx.Exec(ctx, `
 		UPDATE sessions
-		SET last_used_at = now(), expires_at = now() + $2::interval
+		SET last_used_at = now(), expires_at = least(now() + $2::interval, ends_at)
 		WHERE id = $1`, g.SessionID, g.TTL)
 	return err
 }
@@ -202,15 +292,46 @@ func (db *DB) SessionUser(ctx context.Context, sessionID uuid.UUID) (voiceassist
 	return u, notFound(err, "session")
 }
 
-// RevokeSessions ends sessions; dead ones and unknown ones are no error.
-func (db *DB) RevokeSessions(ctx context.Context, ids []uuid.UUID, reason string) error {
-	return db.tx(ctx, func(tx pgx.Tx) error { return revokeSessions(ctx, tx, ids, reason) })
+// Session returns a living session, or NotFound.
+func (db *DB) Session(ctx context.Context, id uuid.UUID) (voiceassist.Session, error) {
+	s := voiceassist.Session{ID: id}
+	err := db.pool.QueryRow(ctx, `
+		SELECT user_id, created_at, last_used_at, expires_at, ends_at
+		FROM sessions
+		WHERE id = $1 AND revoked_at IS NULL AND expires_at > now()`, id).
+		Scan(&s.UserID, &s.CreatedAt, &s.LastUsedAt, &s.ExpiresAt, &s.EndsAt)
+	return s, notFound(err, "session")
 }
 
-func revokeSessions(ctx context.Context, tx pgx.Tx, ids []uuid.UUID, reason string) error {
-	_, err := tx.Exec(ctx, `
-		UPDATE sessions
-		SET revoked_at = now(), revoke_reason = $2
-		WHERE id = ANY($1) AND revoked_at IS NULL`, ids, reason)
-	return err
+// RevokeSessions ends sessions, each of which is a logout in the audit log;
+// dead ones and unknown ones are no error.
+func (db *DB) RevokeSessions(ctx context.Context, ids []uuid.UUID, reason string) error {
+	return db.tx(ctx, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, `
+			UPDATE sessions s
+			SET revoked_at = now(), revoke_reason = $2
+			FROM users u
+			WHERE s.id = ANY($1) AND s.revoked_at IS NULL AND u.id = s.user_id
+			RETURNING s.id, u.id, u.email`, ids, reason)
+		if err != nil {
+			return err
+		}
+		var session uuid.UUID
+		var u voiceassist.User
+		var ended []voiceassist.AuditEntry
+		if _, err := pgx.ForEachRow(rows, []any{&session, &u.ID, &u.Email}, func() error {
+			e := signInEntry("auth.logout", u, session)
+			e.Details["reason"] = reason
+			ended = append(ended, e)
+			return nil
+		}); err != nil {
+			return err
+		}
+		for _, e := range ended {
+			if err := addAudit(ctx, tx, e); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }

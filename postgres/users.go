@@ -178,15 +178,6 @@ func lockAdmins(ctx context.Context, tx pgx.Tx) ([]uuid.UUID, error) {
 	return pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
 }
 
-// endSessions ends all sessions of a user.
-func endSessions(ctx context.Context, tx pgx.Tx, userID uuid.UUID, reason string) error {
-	_, err := tx.Exec(ctx, `
-		UPDATE sessions
-		SET revoked_at = now(), revoke_reason = $2
-		WHERE user_id = $1 AND revoked_at IS NULL`, userID, reason)
-	return err
-}
-
 // auditChange adds an entry for each kind of thing that changed. Names and
 // addresses are personal, so it only says that they did.
 func auditChange(ctx context.Context, tx pgx.Tx, from, to voiceassist.User, reason string) error {
