@@ -154,6 +154,10 @@ func (b loginBody) MarshalJSON() ([]byte, error) {
 	return json.Marshal(b.signedIn)
 }
 
+func (loginBody) choices() []reflect.Type {
+	return []reflect.Type{reflect.TypeFor[signedInBody](), reflect.TypeFor[challengedBody]()}
+}
+
 // Schema implements huma.SchemaProvider.
 func (b loginBody) Schema(r huma.Registry) *huma.Schema {
 	return &huma.Schema{OneOf: []*huma.Schema{

@@ -45,6 +45,9 @@ type lister interface{ row() reflect.Type }
 
 func (array[T]) row() reflect.Type { return reflect.TypeFor[T]() }
 
+// chooser is a body that is printed as one of several structs.
+type chooser interface{ choices() []reflect.Type }
+
 var (
 	marshalerType     = reflect.TypeFor[json.Marshaler]()
 	textMarshalerType = reflect.TypeFor[encoding.TextMarshaler]()
@@ -62,6 +65,8 @@ func (s *schemas) of(t reflect.Type) object {
 		return s.component(shape{v.single(), true})
 	case lister:
 		return object{"type": "array", "items": s.of(v.row())}
+	case chooser:
+		return oneOf(v.choices(), s.of)
 	case time.Time:
 		return object{"type": "string", "format": "date-time"}
 	case uuid.UUID:
@@ -76,6 +81,15 @@ func (s *schemas) of(t reflect.Type) object {
 		return object{"type": "string"}
 	}
 	return s.ofKind(t)
+}
+
+// oneOf is the schema of a value that is of one of several types.
+func oneOf(types []reflect.Type, schemaOf func(reflect.Type) object) object {
+	each := make([]any, len(types))
+	for i, t := range types {
+		each[i] = schemaOf(t)
+	}
+	return object{"oneOf": each}
 }
 
 func (s *schemas) ofKind(t reflect.Type) object {

@@ -61,6 +61,9 @@ func timeSchema() object { return object{"type": "string", "format": "date-time"
 // wire is the schema of the body of a reply whose resource is of a type, as
 // encode writes it in the full profile.
 func (s *schemas) wire(t reflect.Type) object {
+	if c, ok := reflect.Zero(t).Interface().(chooser); ok {
+		return oneOf(c.choices(), s.wire)
+	}
 	data := s.of(t)
 	value := withRequired(object{"type": "object", "properties": object{"data": data}}, []string{"data"})
 	if t.Kind() == reflect.Pointer || data["type"] == "object" && data["properties"] == nil {
