@@ -246,7 +246,9 @@ func TestAChangeOfRoleOrStandingEndsSessionsAndIsAudited(t *testing.T) {
 	s.want(200, s.do("PUT", path+"/activate", "", as(admin.Access)))
 	alive(401, user) // what ended stays ended
 	alive(200, login())
-	if got := s.actions(user); got != "user.role_changed user.role_changed user.deactivated user.activated" {
+	s.sql(`UPDATE users SET full_name = '', first_name = '', last_name = '' WHERE id = $1`, user.User.ID)
+	s.want(200, s.do("PUT", path+"/deactivate", "", as(admin.Access))) // somebody without a name, too
+	if got := s.actions(user); got != "user.role_changed user.role_changed user.deactivated user.activated user.deactivated" {
 		t.Errorf("audited: %s", got)
 	}
 	if got := s.read(`SELECT details->>'reason' FROM audit_entries WHERE action = 'user.role_changed' ORDER BY at LIMIT 1`); got != "head of department" {
