@@ -60,6 +60,7 @@ var rules = map[string]rule{
 	"bench/extract":    {may: anything},
 	"bench/firstlight": {may: anything},
 	"bench/retrieval":  {may: anything},
+	"bench/signin":     {may: anything},
 
 	"extract/extracttest/child": {may: []string{".", "extract", "pdfium"}, forTests: true},
 	"openaitest":                {forTests: true},

@@ -1,6 +1,7 @@
 package accounts_test
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -14,6 +15,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
+	"github.com/pquerna/otp/totp"
 
 	voiceassist "github.com/voiceassist/backend"
 	"github.com/voiceassist/backend/accounts"
@@ -383,5 +385,43 @@ func TestAFamilyIsKnownByEitherToken(t *testing.T) {
 		if got := s.Family(token); got != want {
 			t.Errorf("Family = %v, want %v", got, want)
 		}
+	}
+}
+
+func TestSecondFactorsOutliveTheSecretThatSealedThem(t *testing.T) {
+	t.Parallel()
+	db := postgrestest.Open(t)
+	const next = "ffffffffffffffffffffffffffffffff"
+	old := mustNew(t, db, accounts.Options{})
+	in := mustRegister(t, old, "ada@example.org")
+	setup, err := old.SetUpFactor(t.Context(), in.User)
+	if err != nil {
+		t.Fatal(err)
+	}
+	code := func(step time.Duration) string {
+		c, err := totp.GenerateCode(setup.Secret, time.Now().Add(step*30*time.Second))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	if err := old.EnableFactor(t.Context(), in.User, code(0)); err != nil {
+		t.Fatal(err)
+	}
+	f, err := db.SecondFactor(t.Context(), in.User.ID)
+	if err != nil || bytes.Contains(f.Secret, []byte(setup.Secret)) {
+		t.Errorf("the ledger has %q of the secret, %v", f.Secret, err)
+	}
+	rotated := mustNew(t, db, accounts.Options{Secrets: []string{next, secret}})
+	challenged, err := rotated.Login(t.Context(), "ada@example.org", password)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := rotated.VerifyLogin(t.Context(), challenged.Challenge, code(1)); err != nil {
+		t.Errorf("VerifyLogin with the new secret first: %v", err)
+	}
+	retired := mustNew(t, db, accounts.Options{Secrets: []string{next}})
+	if _, err := retired.VerifyLogin(t.Context(), challenged.Challenge, setup.BackupCodes[0]); voiceassist.CodeOf(err) != voiceassist.Internal {
+		t.Errorf("VerifyLogin without the secret = %v, want an error for the operator", err)
 	}
 }

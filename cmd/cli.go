@@ -70,7 +70,7 @@ func usage(out io.Writer) {
 	fmt.Fprintln(out, "voiceassist COMMAND, configured by environment variables (README.md, Configuration)")
 	fmt.Fprintln(out)
 	for _, c := range commands {
-		fmt.Fprintf(out, "  %-32s %s\n", strings.TrimSpace(c.name+" "+c.args), c.about)
+		fmt.Fprintf(out, "  %-52s %s\n", strings.TrimSpace(c.name+" "+c.args), c.about)
 	}
 }
 

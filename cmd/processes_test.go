@@ -93,3 +93,22 @@ func TestAProcessWithoutAMigratedDatabaseSaysWhatToRun(t *testing.T) {
 		t.Errorf("a worker without configuration exits with %d: %s", status, p.out.text())
 	}
 }
+
+func TestTheOperatorUnlocksAnAccount(t *testing.T) {
+	t.Parallel()
+	env := []string{"DATABASE_URL=" + postgrestest.URL(t)}
+	create := start(t, "voiceassist", []string{"admin", "create", "-email", "ada@example.org"}, append(env, "ADMIN_PASSWORD="+testPassword)...)
+	create.await(t, "was created as an administrator")
+	unlock := start(t, "voiceassist", []string{"admin", "unlock", "Ada@example.org"}, env...)
+	unlock.await(t, "was not locked")
+	stranger := start(t, "voiceassist", []string{"admin", "unlock", "bob@example.org"}, env...)
+	<-stranger.done
+	if status := stranger.ProcessState.ExitCode(); status != exitFailed || !strings.Contains(stranger.out.text(), "not found") {
+		t.Errorf("unlocking nobody exits with %d: %s", status, stranger.out.text())
+	}
+	typo := start(t, "voiceassist", []string{"admin", "unlock"}, env...)
+	<-typo.done
+	if status := typo.ProcessState.ExitCode(); status != exitUsage {
+		t.Errorf("`admin unlock` without an address exits with %d", status)
+	}
+}

@@ -5,12 +5,14 @@ package mail
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/mail"
 	"net/url"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -58,7 +60,7 @@ const (
 type Sender struct {
 	o       Options
 	from    *mail.Address
-	client  *gomail.Client // nil without a URL
+	server  *server // nil without a URL
 	outcome *prometheus.CounterVec
 
 	queue chan voiceassist.Mail
@@ -97,21 +99,21 @@ func New(o Options) (*Sender, error) {
 
 // connectTo makes the client of an SMTP URL.
 func (s *Sender) connectTo(raw string) error {
-	host, options, err := parseURL(raw)
+	server, err := parseURL(raw)
 	if err != nil {
 		return err
 	}
 	if s.from, err = mail.ParseAddress(s.o.From); err != nil {
 		return errors.New("the sender's address is not one")
 	}
-	s.client, err = gomail.NewClient(host, options...)
-	return err
+	s.server = server
+	return nil
 }
 
 // CheckURL returns what is wrong with an SMTP URL. It does not repeat it, for
 // it may hold a password.
 func CheckURL(raw string) error {
-	_, _, err := parseURL(raw)
+	_, err := parseURL(raw)
 	return err
 }
 
@@ -121,37 +123,68 @@ func CheckSender(from string) error {
 	return err
 }
 
-func parseURL(raw string) (host string, options []gomail.Option, err error) {
+// server is where mails are handed in.
+type server struct {
+	host    string
+	tls     bool // from the start
+	options []gomail.Option
+}
+
+func parseURL(raw string) (*server, error) {
 	u, err := url.Parse(raw)
 	if err != nil || u.Hostname() == "" || u.Scheme != "smtp" && u.Scheme != "smtps" {
-		return "", nil, errors.New("want smtp://user:password@host:587 or smtps://user:password@host:465")
+		return nil, errors.New("want smtp://user:password@host:587 or smtps://user:password@host:465")
 	}
 	password, authenticates := u.User.Password()
-	options = []gomail.Option{gomail.WithTimeout(sendTimeout)}
+	s := &server{host: u.Hostname(), tls: u.Scheme == "smtps"}
 	port := 587
 	switch {
-	case u.Scheme == "smtps":
+	case s.tls:
 		port = 465
-		options = append(options, gomail.WithSSL())
+		s.options = append(s.options, gomail.WithSSL())
 	case authenticates:
-		options = append(options, gomail.WithTLSPolicy(gomail.TLSMandatory))
+		s.options = append(s.options, gomail.WithTLSPolicy(gomail.TLSMandatory))
 	default:
-		options = append(options, gomail.WithTLSPolicy(gomail.TLSOpportunistic))
+		s.options = append(s.options, gomail.WithTLSPolicy(gomail.TLSOpportunistic))
 	}
 	if u.Port() != "" {
 		if port, err = strconv.Atoi(u.Port()); err != nil {
-			return "", nil, errors.New("the port is not a number")
+			return nil, errors.New("the port is not a number")
 		}
 	}
 	if authenticates {
-		options = append(options, gomail.WithSMTPAuth(gomail.SMTPAuthAutoDiscover), gomail.WithUsername(u.User.Username()), gomail.WithPassword(password))
+		s.options = append(s.options, gomail.WithSMTPAuth(gomail.SMTPAuthAutoDiscover), gomail.WithUsername(u.User.Username()), gomail.WithPassword(password))
 	}
-	return u.Hostname(), append(options, gomail.WithPort(port)), nil
+	s.options = append(s.options, gomail.WithTimeout(sendTimeout), gomail.WithPort(port))
+	_, err = gomail.NewClient(s.host, s.options...)
+	return s, err
+}
+
+// send hands in a mail over a connection of its own, which ends with ctx: the
+// library looks at ctx only while it connects.
+func (s *server) send(ctx context.Context, msg *gomail.Msg) error {
+	var conn net.Conn
+	dial := gomail.WithDialContextFunc(func(dialing context.Context, network, address string) (_ net.Conn, err error) {
+		if s.tls {
+			conn, err = (&tls.Dialer{Config: &tls.Config{ServerName: s.host, MinVersion: tls.VersionTLS12}}).DialContext(dialing, network, address)
+		} else {
+			conn, err = new(net.Dialer).DialContext(dialing, network, address)
+		}
+		if err == nil {
+			context.AfterFunc(ctx, func() { _ = conn.Close() })
+		}
+		return conn, err
+	})
+	client, err := gomail.NewClient(s.host, append(slices.Clone(s.options), dial)...)
+	if err != nil {
+		return err
+	}
+	return client.DialAndSendWithContext(ctx, msg)
 }
 
 // Ready returns nil, or Unavailable when no mail can be sent.
 func (s *Sender) Ready() error {
-	if s.client != nil || s.o.Console {
+	if s.server != nil || s.o.Console {
 		return nil
 	}
 	s.outcome.WithLabelValues(unconfigured).Inc()
@@ -162,12 +195,12 @@ func (s *Sender) Ready() error {
 // which there is no room is lost.
 func (s *Sender) Send(ctx context.Context, m voiceassist.Mail) {
 	switch {
-	case s.client == nil && s.o.Console:
+	case s.server == nil && s.o.Console:
 		s.outcome.WithLabelValues(shown).Inc()
 		s.o.Log.WarnContext(ctx, "no mail server is configured; this link would have been mailed",
 			slog.String("kind", string(m.Kind)), slog.String("link", m.Link))
 		return
-	case s.client == nil:
+	case s.server == nil:
 		s.giveUp(ctx, m, unconfigured, errors.New("SMTP_URL is not set"))
 		return
 	}
@@ -250,7 +283,7 @@ func (s *Sender) deliver(ctx context.Context, m voiceassist.Mail) error {
 func (s *Sender) hand(ctx context.Context, msg *gomail.Msg) error {
 	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
 	defer cancel()
-	err := s.client.DialAndSendWithContext(ctx, msg)
+	err := s.server.send(ctx, msg)
 	if err == nil {
 		return nil
 	}

@@ -1,0 +1,269 @@
+package mail_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"go.uber.org/goleak"
+
+	voiceassist "github.com/voiceassist/backend"
+	"github.com/voiceassist/backend/mail"
+)
+
+func TestMain(m *testing.M) {
+	status := m.Run()
+	if err := goleak.Find(); status == 0 && err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		status = 1
+	}
+	os.Exit(status)
+}
+
+// server is a mail server that speaks as much SMTP as is needed to take mails.
+type server struct {
+	t    *testing.T
+	ln   net.Listener
+	gate chan struct{} // takes two values for each mail: that it is there, and that it may come in; nil lets all in
+	mu   sync.Mutex
+	got  []string // mails, as they came
+	to   []string
+	deny string // the reply to recipients, instead of 250
+}
+
+func serve(t *testing.T, gate chan struct{}) *server {
+	t.Helper()
+	ln, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &server{t: t, ln: ln, gate: gate}
+	var serving sync.WaitGroup
+	serving.Go(func() {
+		for {
+			conn, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			serving.Go(func() { s.talk(conn) })
+		}
+	})
+	t.Cleanup(func() { ln.Close(); serving.Wait() })
+	return s
+}
+
+func (s *server) url() string { return "smtp://" + s.ln.Addr().String() }
+
+func (s *server) talk(conn net.Conn) {
+	defer conn.Close()
+	in := bufio.NewScanner(conn)
+	say := func(line string) { fmt.Fprintf(conn, "%s\r\n", line) }
+	say("220 test")
+	for in.Scan() {
+		verb, rest, _ := strings.Cut(in.Text(), " ")
+		switch strings.ToUpper(verb) {
+		case "RCPT":
+			s.mu.Lock()
+			s.to = append(s.to, rest)
+			deny := s.deny
+			s.mu.Unlock()
+			if deny != "" {
+				say(deny)
+				continue
+			}
+			say("250 ok")
+		case "DATA":
+			if s.gate != nil {
+				<-s.gate
+				<-s.gate
+			}
+			say("354 go on")
+			var text strings.Builder
+			for in.Scan() && in.Text() != "." {
+				text.WriteString(in.Text() + "\n")
+			}
+			s.mu.Lock()
+			s.got = append(s.got, text.String())
+			s.mu.Unlock()
+			say("250 ok")
+		case "QUIT":
+			say("221 bye")
+			return
+		default:
+			say("250 ok")
+		}
+	}
+}
+
+func (s *server) mails() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append([]string(nil), s.got...)
+}
+
+func open(t *testing.T, o mail.Options) (sender *mail.Sender, log *bytes.Buffer, registry *prometheus.Registry) {
+	t.Helper()
+	log, registry = new(bytes.Buffer), prometheus.NewRegistry()
+	o.Log, o.Registry = slog.New(slog.NewJSONHandler(log, nil)), registry
+	o.From = "VoiceAssist <no-reply@example.org>"
+	sender, err := mail.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = sender.Close(context.WithoutCancel(t.Context())) })
+	return sender, log, registry
+}
+
+func outcomes(t *testing.T, r *prometheus.Registry, want string) {
+	t.Helper()
+	want = "# HELP voiceassist_mails_total Mails by what became of them.\n# TYPE voiceassist_mails_total counter\n" + want + "\n"
+	if err := testutil.GatherAndCompare(r, strings.NewReader(want), "voiceassist_mails_total"); err != nil {
+		t.Error(err)
+	}
+}
+
+var reset = voiceassist.Mail{
+	Kind: voiceassist.MailReset, To: "ada@example.org", Link: "https://app.example.org/reset-password?token=SECRETTOKEN234567", TTL: time.Hour,
+}
+
+func TestMailsArriveBeforeTheProcessEnds(t *testing.T) {
+	t.Parallel()
+	s := serve(t, nil)
+	sender, log, registry := open(t, mail.Options{URL: s.url()})
+	if err := sender.Ready(); err != nil {
+		t.Error(err)
+	}
+	invitation := reset
+	invitation.Kind, invitation.TTL = voiceassist.MailInvitation, 7*24*time.Hour
+	sender.Send(t.Context(), reset)
+	sender.Send(t.Context(), invitation)
+	if err := sender.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	got := s.mails()
+	if len(got) != 2 {
+		t.Fatalf("%d mails arrived, want 2", len(got))
+	}
+	for i, words := range [][]string{{"new VoiceAssist password", "an hour"}, {"invitation to VoiceAssist", "7 days"}} {
+		text := strings.ReplaceAll(strings.ReplaceAll(got[i], "=\n", ""), "=3D", "=")
+		for _, word := range append(words, reset.Link, "From: \"VoiceAssist\" <no-reply@example.org>", "To: <ada@example.org>", "Message-ID:") {
+			if !strings.Contains(text, word) {
+				t.Errorf("mail %d lacks %q:\n%s", i, word, text)
+			}
+		}
+	}
+	outcomes(t, registry, `voiceassist_mails_total{outcome="sent"} 2`)
+	sender.Send(t.Context(), reset)
+	outcomes(t, registry, "voiceassist_mails_total{outcome=\"dropped\"} 1\nvoiceassist_mails_total{outcome=\"sent\"} 2")
+	checkLog(t, log)
+}
+
+// checkLog fails if the log holds what must not be there.
+func checkLog(t *testing.T, log *bytes.Buffer) {
+	t.Helper()
+	for _, secret := range []string{"ada@", "SECRETTOKEN"} {
+		if strings.Contains(log.String(), secret) {
+			t.Errorf("the log has %q: %s", secret, log)
+		}
+	}
+}
+
+func TestAMailThatIsRefusedIsLostAndCounted(t *testing.T) {
+	t.Parallel()
+	s := serve(t, nil)
+	s.deny = "550 5.1.1 <ada@example.org>: no such user"
+	sender, log, registry := open(t, mail.Options{URL: s.url()})
+	sender.Send(t.Context(), reset)
+	if err := sender.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	outcomes(t, registry, `voiceassist_mails_total{outcome="lost"} 1`)
+	if !strings.Contains(log.String(), "a mail was not sent") || len(s.to) != 1 {
+		t.Errorf("%d attempts; log: %s", len(s.to), log)
+	}
+	checkLog(t, log)
+}
+
+func TestTheQueueIsBounded(t *testing.T) {
+	t.Parallel()
+	gate := make(chan struct{})
+	s := serve(t, gate)
+	sender, log, registry := open(t, mail.Options{URL: s.url(), Queue: 1})
+	sender.Send(t.Context(), reset)
+	gate <- struct{}{} // the first is under way
+	for range 5 {
+		sender.Send(t.Context(), reset)
+	}
+	close(gate)
+	if err := sender.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	arrived := len(s.mails())
+	if arrived < 2 || arrived > 3 {
+		t.Errorf("%d mails arrived of a queue of 1, want 2 or 3", arrived)
+	}
+	outcomes(t, registry, fmt.Sprintf("voiceassist_mails_total{outcome=\"dropped\"} %d\nvoiceassist_mails_total{outcome=\"sent\"} %d", 6-arrived, arrived))
+	checkLog(t, log)
+}
+
+func TestClosingDoesNotWaitForAServerThatHangs(t *testing.T) {
+	t.Parallel()
+	gate := make(chan struct{})
+	s := serve(t, gate)
+	sender, log, registry := open(t, mail.Options{URL: s.url()})
+	sender.Send(t.Context(), reset)
+	sender.Send(t.Context(), reset)
+	gate <- struct{}{} // the first is under way
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := sender.Close(ctx); err == nil {
+		t.Error("Close says that nothing waits")
+	}
+	outcomes(t, registry, "voiceassist_mails_total{outcome=\"dropped\"} 1\nvoiceassist_mails_total{outcome=\"lost\"} 1")
+	close(gate)
+	checkLog(t, log)
+}
+
+func TestWithoutAServerLinksAreShownToDevelopersOnly(t *testing.T) {
+	t.Parallel()
+	console, log, registry := open(t, mail.Options{Console: true})
+	console.Send(t.Context(), reset)
+	if console.Ready() != nil || !strings.Contains(log.String(), reset.Link) || strings.Contains(log.String(), "ada@") {
+		t.Errorf("log: %s", log)
+	}
+	outcomes(t, registry, `voiceassist_mails_total{outcome="console"} 1`)
+
+	silent, log, registry := open(t, mail.Options{})
+	silent.Send(t.Context(), reset)
+	if voiceassist.CodeOf(silent.Ready()) != voiceassist.Unavailable || !strings.Contains(log.String(), "unconfigured") {
+		t.Errorf("log: %s", log)
+	}
+	outcomes(t, registry, `voiceassist_mails_total{outcome="unconfigured"} 2`)
+	checkLog(t, log)
+}
+
+func TestURLsAndSendersAreChecked(t *testing.T) {
+	t.Parallel()
+	for raw, ok := range map[string]bool{
+		"smtp://host": true, "smtp://user:pass@host:25": true, "smtps://user:pass@host": true,
+		"host:25": false, "http://host": false, "smtp://": false, "smtp://u:secret@host:port": false,
+	} {
+		err := mail.CheckURL(raw)
+		if (err == nil) != ok || err != nil && strings.Contains(err.Error(), "secret") {
+			t.Errorf("CheckURL(%q) = %v", raw, err)
+		}
+	}
+	if mail.CheckSender("nobody") == nil || mail.CheckSender("VoiceAssist <no-reply@example.org>") != nil {
+		t.Error("CheckSender is wrong")
+	}
+}
