@@ -39,6 +39,7 @@ var rules = map[string]rule{
 	"rag":      {may: []string{".", "bm25", "prose"}},
 
 	"extract":       {may: []string{"."}},
+	"machine":       {may: []string{"."}},
 	"openai":        {may: []string{"."}},
 	"pdfium":        {may: []string{".", "pdfium/layout"}},
 	"pdfium/layout": {},
@@ -83,6 +84,7 @@ var homes = map[string][]string{
 	"github.com/qdrant/go-client":         {"qdrant", "embedded/qdrantserver"},
 	"github.com/redis/go-redis":           {"redis"},
 	"github.com/sashabaranov/go-openai":   {"openai"},
+	"github.com/shirou/gopsutil":         {"machine"},
 	"github.com/tetratelabs/wazero":       {"pdfium"},
 	"github.com/unidoc":                   {"unipdf"},
 	"github.com/yuin/goldmark":            {"extract"},

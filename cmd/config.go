@@ -78,6 +78,8 @@ type Config struct {
 	tempDir string
 	// ephemeral makes the embedded Postgres forget everything at the end.
 	ephemeral bool
+	// embedded says that engines of this process keep their data in DataDir.
+	embedded bool
 }
 
 // ReadConfig reads the configuration from environ, which is in the form of

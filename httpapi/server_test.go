@@ -21,6 +21,7 @@ import (
 	voiceassist "github.com/voiceassist/backend"
 	"github.com/voiceassist/backend/accounts"
 	"github.com/voiceassist/backend/httpapi"
+	"github.com/voiceassist/backend/machine"
 	"github.com/voiceassist/backend/postgres"
 	"github.com/voiceassist/backend/postgrestest"
 	"github.com/voiceassist/backend/redis"
@@ -92,6 +93,8 @@ func start(t *testing.T, change ...func(*httpapi.Options)) *suite {
 		Ledger:   s.library,
 		Searcher: s.library,
 		Chats:    db,
+		Audit:    db,
+		Machine:  machine.New(),
 	}
 	for _, f := range change {
 		f(&o)

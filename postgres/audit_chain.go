@@ -30,12 +30,13 @@ import (
 
 // auditLink is an entry as the chain sees it.
 type auditLink struct {
-	entry canonicalEntry
-	id    uuid.UUID
-	at    time.Time
-	seq   int64
-	prev  []byte
-	hash  []byte
+	entry   canonicalEntry
+	id      uuid.UUID
+	at      time.Time
+	details []byte
+	seq     int64
+	prev    []byte
+	hash    []byte
 
 	person []byte // the digest
 	known  bool   // there is a row of the person
@@ -71,7 +72,7 @@ const linkColumns = `
 func (l *auditLink) fields() []any {
 	e := &l.entry
 	return []any{
-		&e.Action, &l.at, &e.Details, &l.id, &e.Level, &e.RequestID, &e.ResourceID, &e.ResourceType, &e.Success, &e.TraceID, &e.UserID,
+		&e.Action, &l.at, &l.details, &l.id, &e.Level, &e.RequestID, &e.ResourceID, &e.ResourceType, &e.Success, &e.TraceID, &e.UserID,
 		&l.person, &l.seq, &l.prev, &l.hash,
 	}
 }
@@ -90,7 +91,7 @@ func scanLink(row pgx.CollectableRow) (*auditLink, error) {
 // digest returns the hash that the entry has at a place of the chain.
 func (l *auditLink) digest(seq int64, prev []byte) ([]byte, error) {
 	e := l.entry
-	details, err := canonicalJSON(e.Details)
+	details, err := canonicalJSON(l.details)
 	if err != nil {
 		return nil, fmt.Errorf("details of audit entry %s: %w", l.id, err)
 	}
