@@ -88,8 +88,8 @@ func textOrNil(s string) *string {
 	return &s
 }
 
-// auditQuery is how clients select entries.
-type auditQuery struct {
+// AuditQuery is how clients select entries.
+type AuditQuery struct {
 	Action       string `query:"action" maxLength:"200" doc:"user.created, or all that begin so: user.*"`
 	UserID       string `query:"user_id"`
 	Level        string `query:"level" enum:"info,warning,error"`
@@ -101,7 +101,7 @@ type auditQuery struct {
 }
 
 // filter says what q selects, or which parameter makes no sense.
-func (q auditQuery) filter() (f voiceassist.AuditFilter, err error) {
+func (q AuditQuery) filter() (f voiceassist.AuditFilter, err error) {
 	f = voiceassist.AuditFilter{
 		Action: q.Action, Level: voiceassist.AuditLevel(q.Level), ResourceType: q.ResourceType, ResourceID: q.ResourceID,
 	}
@@ -150,7 +150,7 @@ func parseMoment(s string, add time.Duration) (time.Time, bool) {
 
 type auditLogsInput struct {
 	Paging
-	auditQuery
+	AuditQuery
 }
 
 // auditList is a page of the audit log, newest entry first.
@@ -166,20 +166,20 @@ type auditList struct {
 
 func (auditList) named() string { return "logs" }
 
-func (s *Server) listAudit(ctx context.Context, in *auditLogsInput) (twins[auditList], error) {
+func (s *Server) listAudit(ctx context.Context, in *auditLogsInput) (auditList, error) {
 	f, err := in.filter()
 	if err != nil {
-		return twins[auditList]{}, err
+		return auditList{}, err
 	}
 	f.Offset, f.Limit = in.window(requestOf(ctx).flat)
 	logs, total, err := s.o.Audit.AuditLogs(ctx, f)
 	if err != nil {
-		return twins[auditList]{}, err
+		return auditList{}, err
 	}
-	return both(auditList{
+	return auditList{
 		Logs: auditsOf(logs), Total: total, Page: f.Offset/f.Limit + 1, PageSize: f.Limit,
 		TotalPages: (total + f.Limit - 1) / f.Limit, Limit: f.Limit, Offset: f.Offset,
-	}), nil
+	}, nil
 }
 
 // maxAudits is how many exports and checks of the chain run at a time in a
@@ -268,15 +268,15 @@ type historyBody struct {
 
 func (historyBody) named() string { return "logs" }
 
-func (s *Server) documentHistory(ctx context.Context, in *historyInput) (twins[historyBody], error) {
+func (s *Server) documentHistory(ctx context.Context, in *historyInput) (historyBody, error) {
 	id, err := parseID(in.ID, "document")
 	if err != nil {
-		return twins[historyBody]{}, err
+		return historyBody{}, err
 	}
 	offset, limit := in.window(requestOf(ctx).flat)
 	logs, total, jobs, err := s.o.Audit.DocumentHistory(ctx, id, offset, limit)
 	if err != nil {
-		return twins[historyBody]{}, err
+		return historyBody{}, err
 	}
 	b := historyBody{
 		DocumentID: id.String(), Logs: auditsOf(logs), Jobs: make([]twins[jobBody], len(jobs)),
@@ -285,5 +285,5 @@ func (s *Server) documentHistory(ctx context.Context, in *historyInput) (twins[h
 	for i, j := range jobs {
 		b.Jobs[i] = jobOf(j)
 	}
-	return both(b), nil
+	return b, nil
 }

@@ -54,9 +54,9 @@ func (s *Server) exportAudit(c *fiber.Ctx) error {
 	return nil
 }
 
-// auditQueryOf reads an auditQuery where huma does not.
-func auditQueryOf(c *fiber.Ctx) auditQuery {
-	return auditQuery{
+// auditQueryOf reads an AuditQuery where huma does not.
+func auditQueryOf(c *fiber.Ctx) AuditQuery {
+	return AuditQuery{
 		Action: c.Query("action"), UserID: c.Query("user_id"), Level: c.Query("level"), From: c.Query("from"), To: c.Query("to"),
 		ResourceType: c.Query("resource_type"), ResourceID: c.Query("resource_id"), Success: c.Query("success"),
 	}
@@ -160,16 +160,15 @@ func (j *jsonRows) separate(first, later string) {
 	j.out.WriteString(first)
 }
 
-// csvRows is RFC 4180, safe to open in a spreadsheet.
+// csvRows is RFC 4180, safe to open in a spreadsheet. Lines end in \n alone,
+// since the writer would otherwise drop the carriage returns of cells.
 type csvRows struct {
 	out   *csv.Writer
 	begun bool
 }
 
 func newCSVRows(out *bytes.Buffer) *csvRows {
-	w := csv.NewWriter(out)
-	w.UseCRLF = true
-	return &csvRows{out: w}
+	return &csvRows{out: csv.NewWriter(out)}
 }
 
 func (*csvRows) mediaType() string { return "text/csv; charset=utf-8" }

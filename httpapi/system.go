@@ -204,8 +204,6 @@ type servicesBody struct {
 	Timestamp     string               `json:"timestamp" format:"date-time" doc:"when they were asked, which is not long ago"`
 }
 
-func (servicesBody) named() string { return "services" }
-
 func (s *Server) servicesStatus(ctx context.Context, _ *none) (twins[servicesBody], error) {
 	states, at, err := s.probes.ask(ctx)
 	if err != nil {

@@ -23,7 +23,6 @@ func (c *Client) Beat(ctx context.Context, kind, id string, ttl time.Duration) e
 	_, err := c.rdb.TxPipelined(ctx, func(p redis.Pipeliner) error {
 		p.ZAdd(ctx, key, redis.Z{Score: float64(now.Add(ttl).UnixMilli()), Member: id})
 		p.ZRemRangeByScore(ctx, key, "-inf", strconv.FormatInt(now.UnixMilli(), 10))
-		p.PExpire(ctx, key, ttl)
 		return nil
 	})
 	return unavailable(err)
