@@ -84,7 +84,7 @@ var homes = map[string][]string{
 	"github.com/qdrant/go-client":         {"qdrant", "embedded/qdrantserver"},
 	"github.com/redis/go-redis":           {"redis"},
 	"github.com/sashabaranov/go-openai":   {"openai"},
-	"github.com/shirou/gopsutil":         {"machine"},
+	"github.com/shirou/gopsutil":          {"machine"},
 	"github.com/tetratelabs/wazero":       {"pdfium"},
 	"github.com/unidoc":                   {"unipdf"},
 	"github.com/yuin/goldmark":            {"extract"},

@@ -201,14 +201,14 @@ type verifyInput struct {
 
 // verifyBody is what a check of the chain found.
 type verifyBody struct {
-	Valid     bool      `json:"valid" doc:"nothing is wrong with what was checked"`
-	Complete  bool      `json:"complete" doc:"it was checked to its end"`
-	Checked   int       `json:"checked"`
-	NextSeq   *int64    `json:"next_seq" doc:"ask on from here; null at the end"`
-	FirstBad  *badBody  `json:"first_bad"`
-	Anchor    linkBody  `json:"anchor" doc:"where the chain begins: the last entry that retention removed, or zeros"`
-	Head      linkBody  `json:"head" doc:"where it ends; noted elsewhere it shows later whether the chain was made anew"`
-	Unchained int       `json:"unchained" doc:"entries that wait for their place"`
+	Valid     bool     `json:"valid" doc:"nothing is wrong with what was checked"`
+	Complete  bool     `json:"complete" doc:"it was checked to its end"`
+	Checked   int      `json:"checked"`
+	NextSeq   *int64   `json:"next_seq" doc:"ask on from here; null at the end"`
+	FirstBad  *badBody `json:"first_bad"`
+	Anchor    linkBody `json:"anchor" doc:"where the chain begins: the last entry that retention removed, or zeros"`
+	Head      linkBody `json:"head" doc:"where it ends; noted elsewhere it shows later whether the chain was made anew"`
+	Unchained int      `json:"unchained" doc:"entries that wait for their place"`
 }
 
 type badBody struct {
@@ -222,7 +222,9 @@ type linkBody struct {
 	Hash string `json:"hash"`
 }
 
-func linkOf(l voiceassist.AuditLink) linkBody { return linkBody{Seq: l.Seq, Hash: hex.EncodeToString(l.Hash)} }
+func linkOf(l voiceassist.AuditLink) linkBody {
+	return linkBody{Seq: l.Seq, Hash: hex.EncodeToString(l.Hash)}
+}
 
 func (s *Server) verifyAudit(ctx context.Context, in *verifyInput) (twins[verifyBody], error) {
 	leave, err := s.audits.enter(ctx)

@@ -32,9 +32,21 @@ func TestResourcesAreToldInBothCasings(t *testing.T) {
 	viewer := s.signIn(voiceassist.RoleViewer)
 	r := s.want(200, s.do("GET", "/admin/system/resources", "", as(viewer.Access)))
 	for _, path := range [][]string{
-		{"cpu", "usage_percent"}, {"cpu", "usagePercent"}, {"cpu_usage_percent"}, {"cpuCount"}, {"memory", "total_bytes"}, {"memoryUsagePercent"},
-		{"disk", "free_bytes"}, {"diskFreeBytes"}, {"load", "load_1m"}, {"load", "load1m"}, {"process", "rss_bytes"}, {"process", "openFiles"},
-		{"process", "go_version"}, {"process", "uptimeSeconds"}, {"data", "process", "goroutines"},
+		{"cpu", "usage_percent"},
+		{"cpu", "usagePercent"},
+		{"cpu_usage_percent"},
+		{"cpuCount"},
+		{"memory", "total_bytes"},
+		{"memoryUsagePercent"},
+		{"disk", "free_bytes"},
+		{"diskFreeBytes"},
+		{"load", "load_1m"},
+		{"load", "load1m"},
+		{"process", "rss_bytes"},
+		{"process", "openFiles"},
+		{"process", "go_version"},
+		{"process", "uptimeSeconds"},
+		{"data", "process", "goroutines"},
 	} {
 		if r.at(path...) == nil {
 			t.Errorf("%v is missing: %s", path, r.text)

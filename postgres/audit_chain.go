@@ -157,7 +157,7 @@ func (w *auditWalk) step(l *auditLink) (*voiceassist.AuditFault, error) {
 	if err != nil {
 		return nil, err
 	}
-	why := ""
+	var why string
 	switch {
 	case !bytes.Equal(l.prev, w.Hash):
 		why = "the entry does not follow from the one before it"
