@@ -2,6 +2,7 @@ package voiceassist
 
 import (
 	"context"
+	"time"
 
 	"github.com/google/uuid"
 )
@@ -52,4 +53,60 @@ type AuditEntry struct {
 	ResourceID   string
 	Failed       bool           // it was tried and refused
 	Details      map[string]any // never personal data, questions, passages or secrets
+}
+
+// AuditRecord is an entry as the audit log holds it.
+type AuditRecord struct {
+	AuditEntry
+	ID        uuid.UUID
+	At        time.Time
+	IP        string // personal, like Email
+	RequestID string
+	TraceID   string
+	Seq       int64  // its place in the chain, from 1; 0 while it waits for one
+	Hash      []byte // nil as long
+}
+
+// AuditFilter selects entries. Zero fields select everything.
+type AuditFilter struct {
+	Action       string
+	ActionPrefix string
+	UserID       uuid.UUID
+	Level        AuditLevel
+	From, To     time.Time // from inclusive, to exclusive
+	ResourceType string
+	ResourceID   string
+	Success      *bool
+	Offset       int
+	Limit        int
+}
+
+// AuditLink is an end of a chain: a place and the hash there.
+type AuditLink struct {
+	Seq  int64
+	Hash []byte
+}
+
+// AuditRange is a part of the chain. The zero AuditRange is all of it.
+type AuditRange struct {
+	From   int64         // 0 is where the chain begins
+	Limit  int           // 0 is no limit
+	Budget time.Duration // stop after about this long; 0 is never
+}
+
+// AuditVerdict is what checking a part of the chain found.
+type AuditVerdict struct {
+	Checked   int         // entries
+	Bad       *AuditFault // the first that is wrong; nil: none is
+	Next      int64       // where to go on; 0: the chain was checked to its end
+	Anchor    AuditLink   // where the chain begins: the last entry that retention took, or zeros
+	Head      AuditLink   // where it ends. Noted elsewhere, it shows a chain that somebody made anew
+	Unchained int         // entries that wait for a place
+}
+
+// AuditFault is where a chain is broken and how.
+type AuditFault struct {
+	Seq int64
+	ID  uuid.UUID // uuid.Nil for an entry that is missing
+	Why string
 }

@@ -40,6 +40,7 @@ var rules = map[string]rule{
 	"rag":      {may: []string{".", "bm25", "prose"}},
 
 	"extract":       {may: []string{"."}},
+	"machine":       {may: []string{"."}},
 	"openai":        {may: []string{"."}},
 	"pdfium":        {may: []string{".", "pdfium/layout"}},
 	"pdfium/layout": {},
@@ -89,6 +90,7 @@ var homes = map[string][]string{
 	"github.com/sashabaranov/go-openai":   {"openai"},
 	"github.com/santhosh-tekuri":          {}, // the tests'
 	"github.com/swaggest":                 {"httpapi"},
+	"github.com/shirou/gopsutil":          {"machine"},
 	"github.com/tetratelabs/wazero":       {"pdfium"},
 	"github.com/unidoc":                   {"unipdf"},
 	"github.com/yuin/goldmark":            {"extract"},

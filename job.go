@@ -64,6 +64,13 @@ var Queues = []struct {
 	{QueueMaintenance, 1},
 }
 
+// Backlog is how much one queue has to do.
+type Backlog struct {
+	Pending int           // not started
+	Running int           //
+	Oldest  time.Duration // how long the oldest pending job has been due
+}
+
 // Stage is what a job is doing.
 type Stage string
 

@@ -4,6 +4,8 @@ import (
 	"context"
 	"log/slog"
 	"time"
+
+	"github.com/google/uuid"
 )
 
 // chore is something that a scheduler does from time to time. Several
@@ -20,8 +22,25 @@ const abandonedAfter = 10 * time.Minute
 // erasedAtOnce is how many users are erased in one turn; the next takes more.
 const erasedAtOnce = 100
 
+// A scheduler says every beatEvery that it lives, which is believed for beatTTL.
+const (
+	beatEvery = 5 * time.Second
+	beatTTL   = 20 * time.Second
+)
+
+// schedulerKind names schedulers among the processes that say they live.
+const schedulerKind = "scheduler"
+
 func chores(e *engines) []chore {
+	id := uuid.NewString()
 	return []chore{
+		{"say that this scheduler lives", beatEvery, func(ctx context.Context) (int, error) {
+			return 0, e.redis.Beat(ctx, schedulerKind, id, beatTTL)
+		}},
+		{"chain the audit log", time.Second, func(ctx context.Context) (int, error) {
+			_, err := e.ledger.ChainAudit(ctx)
+			return 0, err // everyday work, not worth a line in the log
+		}},
 		{"end abandoned answers", time.Minute, func(ctx context.Context) (int, error) {
 			return e.ledger.FailAbandonedAnswers(ctx, abandonedAfter)
 		}},

@@ -12,6 +12,7 @@ import (
 
 	"github.com/voiceassist/backend/accounts"
 	"github.com/voiceassist/backend/httpapi"
+	"github.com/voiceassist/backend/machine"
 	"github.com/voiceassist/backend/mail"
 	"github.com/voiceassist/backend/pipeline"
 	"github.com/voiceassist/backend/redis"
@@ -120,6 +121,10 @@ func serveAPI(ctx context.Context, cfg Config, e *engines, ln net.Listener, log 
 
 		Limits:       e.redis.NewLimits(log, e.registry),
 		JobsUI:       e.queue.Monitor("/api/admin/jobs"),
+		Audit:        e.ledger,
+		Machine:      machine.New(places(cfg)...),
+		Services:     e.services(),
+		Backlogs:     e.ledger.Backlogs,
 		IndexFigures: e.indexFigures,
 		Checks: map[string]func(context.Context) error{
 			"postgres":  e.ledger.Ping,
@@ -199,7 +204,7 @@ func work(ctx context.Context, cfg Config, e *engines, log *slog.Logger) error {
 
 // schedule feeds the queue from the ledger, and sweeps, until ctx ends.
 func schedule(ctx context.Context, cfg Config, e *engines, log *slog.Logger) error {
-	e.registry.MustRegister(backlogCollector{e.ledger})
+	e.registry.MustRegister(backlogCollector{e.ledger}, auditCollector{e.ledger})
 	relay := &pipeline.Relay{Ledger: e.ledger, Queue: e.queue, Window: cfg.RelayWindow, Log: log}
 	sweeper := &pipeline.Sweeper{Ledger: e.ledger, Queue: e.queue, Log: log}
 	return beside(ctx,

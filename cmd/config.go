@@ -91,6 +91,8 @@ type Config struct {
 	development bool
 	// ephemeral makes the embedded Postgres forget everything at the end.
 	ephemeral bool
+	// embedded says that engines of this process keep their data in DataDir.
+	embedded bool
 }
 
 // ReadConfig reads the configuration from environ, which is in the form of

@@ -35,6 +35,7 @@ type engines struct {
 	blobs    *blob.Bucket
 	embedder voiceassist.Embedder // nil without an embedding model
 	chat     rag.ChatModel        // nil without a chat model
+	models   *openai.Client       // nil without either
 	registry *prometheus.Registry
 
 	closers []func() error
@@ -95,6 +96,7 @@ func (e *engines) openModels(cfg Config) error {
 	if err != nil {
 		return fmt.Errorf("OPENAI_BASE_URL: %w", err)
 	}
+	e.models = client
 	if cfg.EmbeddingModel != "" {
 		e.embedder = client
 	}

@@ -142,3 +142,26 @@ func (c backlogCollector) Collect(ch chan<- prometheus.Metric) {
 		ch <- prometheus.MustNewConstMetric(jobsOldest, prometheus.GaugeValue, b.Oldest.Seconds(), string(q))
 	}
 }
+
+// auditCollector shows what waits for the chainer of the audit log.
+type auditCollector struct{ ledger *postgres.DB }
+
+var (
+	auditUnchained = prometheus.NewDesc("voiceassist_audit_unchained", "Entries of the audit log without a place in its chain.", nil, nil)
+	auditOldest    = prometheus.NewDesc("voiceassist_audit_unchained_oldest_seconds", "How long the oldest of them has waited.", nil, nil)
+)
+
+func (auditCollector) Describe(ch chan<- *prometheus.Desc) { ch <- auditUnchained; ch <- auditOldest }
+
+func (c auditCollector) Collect(ch chan<- prometheus.Metric) {
+	// Collectors get no context.
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	n, oldest, err := c.ledger.AuditBacklog(ctx)
+	if err != nil {
+		ch <- prometheus.NewInvalidMetric(auditUnchained, err)
+		return
+	}
+	ch <- prometheus.MustNewConstMetric(auditUnchained, prometheus.GaugeValue, float64(n))
+	ch <- prometheus.MustNewConstMetric(auditOldest, prometheus.GaugeValue, oldest.Seconds())
+}

@@ -44,7 +44,7 @@ func up(ctx context.Context, cfg Config, log *slog.Logger, ready func(context.Co
 	if err != nil {
 		return fmt.Errorf("DATA_DIR: %w", err)
 	}
-	cfg.DataDir = dir
+	cfg.DataDir, cfg.embedded = dir, true
 	lock, err := embedded.Lock(dir)
 	if err != nil {
 		return fmt.Errorf("DATA_DIR: %w", err)

@@ -44,6 +44,7 @@ func TestANewUserGetsAnAnswerWithProof(t *testing.T) {
 			t.Errorf("streamed %q, stored %q", text.String(), a.Content)
 		}
 		checkProof(ctx, t, c, a)
+		checkServices(ctx, t, c)
 		if a, err := c.ask(ctx, "How do I bake a chocolate cake?", func(string) {}); err != nil || len(a.Citations) > 0 {
 			t.Errorf("an off-topic question got %+v, %v; want no citation", a, err)
 		}

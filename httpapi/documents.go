@@ -285,6 +285,9 @@ func (s *Server) listPassages(ctx context.Context, in *passagesInput) (passageLi
 	if err != nil {
 		return passageList{}, err
 	}
+	if err := s.auditReading(ctx, d.ID); err != nil {
+		return passageList{}, err
+	}
 	rows := make([]passageBody, len(passages))
 	for i, p := range passages {
 		rows[i] = passageOf(p)
@@ -315,6 +318,9 @@ func (s *Server) pageText(ctx context.Context, in *pageInput) (twins[pageBody], 
 	if err != nil {
 		return twins[pageBody]{}, err
 	}
+	if err := s.auditReading(ctx, d.ID); err != nil {
+		return twins[pageBody]{}, err
+	}
 	return both(pageBody{DocumentID: d.ID.String(), Page: page.Number, Generation: generation, Text: page.Text}), nil
 }
 
@@ -327,6 +333,10 @@ func (s *Server) original(c *fiber.Ctx) error {
 	}
 	file, err := s.o.Library.Original(c.UserContext(), d)
 	if err != nil {
+		return err
+	}
+	if err := s.auditDocument(c.UserContext(), "document.downloaded", d.ID); err != nil {
+		file.Close()
 		return err
 	}
 	c.Set("Content-Type", d.MediaType)

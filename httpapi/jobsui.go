@@ -34,6 +34,9 @@ func (s *Server) jobsPage() fiber.Handler {
 		if err := admitAction(c); err != nil {
 			return err
 		}
+		if err := s.auditAction(c); err != nil {
+			return err
+		}
 		// The adaptor reads the URI of the request line, which may be an alias.
 		c.Request().SetRequestURIBytes(c.Context().URI().RequestURI())
 		c.Set("Content-Security-Policy", jobsCSP)
@@ -79,6 +82,19 @@ func admitAction(c *fiber.Ctx) error {
 		return voiceassist.Errorf(voiceassist.TooLarge, "The request is too large")
 	}
 	return nil
+}
+
+// auditAction puts into the audit log what asynqmon is about to be asked to
+// change. It cannot be one transaction with the change, and comes first, so that
+// nothing changes without an entry.
+func (s *Server) auditAction(c *fiber.Ctx) error {
+	if c.Method() == http.MethodGet {
+		return nil
+	}
+	return s.o.Audit.Audit(c.UserContext(), voiceassist.AuditEntry{
+		Action: "queue.action", ResourceType: "queue", ResourceID: strings.TrimPrefix(c.Path(), jobsUI),
+		Details: map[string]any{"method": c.Method()},
+	})
 }
 
 // ownOrigin reports whether a browser says that a page of ours made the

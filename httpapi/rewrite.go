@@ -11,6 +11,7 @@ const flatPrefix = "/v1"
 var aliases = []struct{ from, to string }{
 	{"/api/attachments/messages", "/api/messages"},
 	{"/api/export/sessions", "/api/sessions"},
+	{"/api/admin/audit-logs", "/api/admin/panel/audit-logs"},
 	{"/api/admin/metrics", "/api/admin/panel/metrics"},
 	{"/api/asyncapi.json", "/asyncapi.json"},
 	{"/api/openapi.json", "/openapi.json"},

@@ -161,11 +161,21 @@ func (s *Server) panelRoutes() {
 }
 
 func (s *Server) auditRoutes() {
+	sec := section{s, "Audit"}
+	get(sec, "/api/admin/panel/audit-logs", viewer, "The audit log, newest entry first", s.listAudit)
+	raw(sec, "GET", "/api/admin/panel/audit-logs/export", viewer, "The audit log as a file", s.exportAudit, withCookie, produces("text/csv", "application/json"))
+	get(sec, "/api/admin/panel/audit-logs/verify", viewer, "Check the chain of the audit log", s.verifyAudit)
+	get(sec, "/api/admin/kb/documents/{id}/audit", viewer, "What happened to a document", s.documentHistory)
 }
 
 // Resources, services, and the pages of asynqmon.
 func (s *Server) systemRoutes() {
 	sec := section{s, "System"}
+	get(sec, "/api/admin/system/resources", viewer, "What the machine, the queues and the index use", s.resources)
+	get(sec, "/api/admin/system/health", viewer, "How the system is, in short", s.systemHealth)
+	get(sec, "/api/admin/services/status", viewer, "How each service is", s.servicesStatus)
+	get(sec, "/api/admin/health/services", viewer, "How each service is", s.servicesStatus)
+	get(sec, "/api/admin/health/dependencies", viewer, "How each service is", s.servicesStatus)
 	for _, method := range []string{"GET", "POST", "PUT", "DELETE"} {
 		raw(sec, method, jobsUI, viewer, "asynqmon", s.jobsPage(), withCookie, produces("text/html"))
 		raw(sec, method, jobsUI+"/*", viewer, "asynqmon", s.jobsPage(), withCookie, produces("text/html"))

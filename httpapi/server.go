@@ -40,6 +40,13 @@ type Options struct {
 	Limits Limits       // nil: no rate limits
 	JobsUI http.Handler // what /api/admin/jobs/ shows to admins; nil: not found
 
+	Audit    Audit
+	Machine  Machine
+	Services []Service // that /api/admin/services/status asks
+
+	// Backlogs are what each queue has to do.
+	Backlogs func(context.Context) (map[voiceassist.Queue]voiceassist.Backlog, error)
+
 	// IndexFigures are shown among the statistics; nil: none are.
 	IndexFigures func(context.Context) (IndexFigures, error)
 
@@ -84,6 +91,9 @@ type Server struct {
 
 	uploads  *gate
 	searches *gate
+	audits   *gate
+	readings *readings
+	probes   *probes
 	sockets  *sockets
 
 	// base is the context of all handlers. It outlives the context of Serve by
@@ -109,6 +119,9 @@ func New(o Options) *Server {
 	s := &Server{o: o, started: time.Now(), metrics: newMetrics(o.Registry)}
 	s.uploads = newGate(o.MaxUploads, o.BusyWait, s.metrics.uploads)
 	s.searches = newGate(o.MaxSearches, o.BusyWait, s.metrics.searches)
+	s.audits = newGate(maxAudits, o.BusyWait, s.metrics.audits)
+	s.readings = newReadings()
+	s.probes = newProbes(o.Services, o.Log)
 	s.sockets = newSockets(s, o.Registry)
 	s.base, s.stop = context.WithCancel(context.Background())
 	s.app = fiber.New(fiber.Config{
@@ -160,6 +173,7 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	go func() { served <- s.app.Listener(lingerListener{ln}) }()
 	var watching sync.WaitGroup
 	watching.Go(func() { s.sockets.watch(s.base) })
+	defer s.probes.wait()
 	defer watching.Wait()
 	defer s.stop()
 	select {

@@ -22,6 +22,7 @@ import (
 	voiceassist "github.com/voiceassist/backend"
 	"github.com/voiceassist/backend/accounts"
 	"github.com/voiceassist/backend/httpapi"
+	"github.com/voiceassist/backend/machine"
 	"github.com/voiceassist/backend/postgres"
 	"github.com/voiceassist/backend/postgrestest"
 	"github.com/voiceassist/backend/redis"
@@ -109,6 +110,8 @@ func startWith(t *testing.T, people func(*accounts.Options), change ...func(*htt
 		Figures:  db,
 
 		EraseAfter: time.Hour,
+		Audit:      db,
+		Machine:    machine.New(),
 	}
 	for _, f := range change {
 		f(&o)

@@ -10,6 +10,7 @@ package openai
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -58,6 +59,19 @@ func Open(o Options) (*Client, error) {
 	transport.MaxIdleConnsPerHost = 16
 	config.HTTPClient = doer{&http.Client{Transport: transport}}
 	return &Client{api: openai.NewClientWithConfig(config), transport: transport, opts: o}, nil
+}
+
+// Check asks the service for the models it has, which costs nothing, and is
+// Unavailable when it does not tell.
+func (c *Client) Check(ctx context.Context) error {
+	if _, err := c.api.ListModels(ctx); err != nil {
+		message := "the model service does not answer"
+		if e, ok := errors.AsType[*statusError](err); ok {
+			message = fmt.Sprintf("the model service answers with %d %s", e.status, http.StatusText(e.status))
+		}
+		return &voiceassist.Error{Code: voiceassist.Unavailable, Message: message, Err: err}
+	}
+	return nil
 }
 
 // Close drops idle connections.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"strings"
 	"sync/atomic"
@@ -207,5 +208,34 @@ func TestOpenRefusesWhatCannotWork(t *testing.T) {
 		if _, err := openai.Open(o); err == nil {
 			t.Errorf("Open(%+v) succeeded", o)
 		}
+	}
+}
+
+func TestCheckAsksForTheModels(t *testing.T) {
+	t.Parallel()
+	status := http.StatusOK
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/models" {
+			t.Errorf("asked for %s", r.URL.Path)
+		}
+		w.WriteHeader(status)
+		_, _ = w.Write([]byte(`{"data":[{"id":"a"}]}`))
+	}))
+	defer server.Close()
+	c, err := openai.Open(openai.Options{BaseURL: server.URL, ChatModel: "a"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if err := c.Check(t.Context()); err != nil {
+		t.Errorf("Check = %v", err)
+	}
+	status = http.StatusUnauthorized
+	if err := c.Check(t.Context()); voiceassist.CodeOf(err) != voiceassist.Unavailable || !strings.Contains(err.Error(), "401 Unauthorized") {
+		t.Errorf("refused: Check = %v", err)
+	}
+	server.Close()
+	if err := c.Check(t.Context()); voiceassist.CodeOf(err) != voiceassist.Unavailable {
+		t.Errorf("nobody there: Check = %v", err)
 	}
 }

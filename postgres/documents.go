@@ -62,7 +62,17 @@ func addDocument(ctx context.Context, tx pgx.Tx, r voiceassist.Received, m voice
 		return voiceassist.Accepted{}, "", err
 	}
 	job, err := addJob(ctx, tx, d.ID, voiceassist.JobIndex, m.Queue)
+	if err != nil {
+		return voiceassist.Accepted{}, "", err
+	}
+	err = addAudit(ctx, tx, aboutDocument("document.uploaded", d.ID, map[string]any{"job_id": job.ID, "sha256": r.SHA256, "size": r.Size}))
 	return voiceassist.Accepted{Document: d, JobID: job.ID}, "", err
+}
+
+// aboutDocument is an audit entry about a document. Its name and title are not
+// in it: uploaders write what they like into them.
+func aboutDocument(action string, id uuid.UUID, details map[string]any) voiceassist.AuditEntry {
+	return voiceassist.AuditEntry{Action: action, ResourceType: "document", ResourceID: id.String(), Details: details}
 }
 
 func documentBySHA256(ctx context.Context, tx pgx.Tx, sha256 string) (voiceassist.Document, error) {
@@ -98,10 +108,10 @@ func acceptAgain(ctx context.Context, tx pgx.Tx, d voiceassist.Document, r voice
 			SELECT id
 			FROM jobs
 			WHERE document_id = $1 AND kind = 'index' AND state IN ('pending', 'running')`, d.ID).Scan(&a.JobID)
-		if errors.Is(err, pgx.ErrNoRows) {
-			err = nil
+		if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+			return a, "", err
 		}
-		return a, r.BlobKey, err
+		return a, r.BlobKey, addAudit(ctx, tx, aboutDocument("document.duplicate", d.ID, nil))
 	}
 	if _, err := tx.Exec(ctx, `
 		UPDATE documents
@@ -112,8 +122,11 @@ func acceptAgain(ctx context.Context, tx pgx.Tx, d voiceassist.Document, r voice
 	a.Document.State, a.Document.BlobKey = voiceassist.DocumentUploaded, r.BlobKey
 	a.Document.ErrorCode, a.Document.ErrorMessage = "", ""
 	job, err := addJob(ctx, tx, d.ID, voiceassist.JobIndex, m.Queue)
+	if err != nil {
+		return a, "", err
+	}
 	a.JobID = job.ID
-	return a, d.BlobKey, err
+	return a, d.BlobKey, addAudit(ctx, tx, aboutDocument("document.retried", d.ID, map[string]any{"job_id": job.ID}))
 }
 
 // HasBlob reports whether a document's original is kept under a key.
@@ -224,8 +237,11 @@ func (db *DB) DeleteDocument(ctx context.Context, id uuid.UUID) (jobID uuid.UUID
 			return err
 		}
 		job, err := addJob(ctx, tx, id, voiceassist.JobDelete, voiceassist.QueueInteractive)
+		if err != nil {
+			return err
+		}
 		jobID = job.ID
-		return err
+		return addAudit(ctx, tx, aboutDocument("document.deleted", id, map[string]any{"job_id": jobID}))
 	})
 	return jobID, err
 }
@@ -247,7 +263,7 @@ func (db *DB) Reindex(ctx context.Context, ids []uuid.UUID) (jobs []voiceassist.
 		if missing := firstMissing(ids, found); missing != uuid.Nil {
 			return voiceassist.Errorf(voiceassist.NotFound, "document %s not found", missing)
 		}
-		jobs, err = addJobs(ctx, tx, found)
+		jobs, err = reindexSome(ctx, tx, found)
 		return err
 	})
 	return jobs, err
@@ -266,7 +282,7 @@ func (db *DB) reindexAll(ctx context.Context) (jobs []voiceassist.Job, err error
 			if more = len(found) == reindexBatch; len(found) > 0 {
 				last = found[len(found)-1]
 			}
-			added, err := addJobs(ctx, tx, found)
+			added, err := reindexSome(ctx, tx, found)
 			jobs = append(jobs, added...)
 			return err
 		}); err != nil {
@@ -274,6 +290,18 @@ func (db *DB) reindexAll(ctx context.Context) (jobs []voiceassist.Job, err error
 		}
 	}
 	return jobs, nil
+}
+
+func reindexSome(ctx context.Context, tx pgx.Tx, documents []uuid.UUID) ([]voiceassist.Job, error) {
+	jobs, err := addJobs(ctx, tx, documents)
+	if err != nil {
+		return nil, err
+	}
+	entries := make([]voiceassist.AuditEntry, len(jobs))
+	for i, j := range jobs {
+		entries[i] = aboutDocument("document.reindexed", j.DocumentID, map[string]any{"job_id": j.ID})
+	}
+	return jobs, addAudits(ctx, tx, entries)
 }
 
 // livingDocuments locks the documents that are not deleted and meet the

@@ -73,6 +73,9 @@ func (db *DB) EraseUser(ctx context.Context, id uuid.UUID) error {
 }
 
 func eraseUser(ctx context.Context, tx pgx.Tx, id uuid.UUID) error {
+	if err := eraseAudit(ctx, tx, id); err != nil { // which looks for their address
+		return err
+	}
 	// What belongs to a user refers to their row and goes with it.
 	tag, err := tx.Exec(ctx, `DELETE FROM users WHERE id = $1 AND erase_at <= now()`, id)
 	if err == nil && tag.RowsAffected() == 0 {
@@ -81,28 +84,7 @@ func eraseUser(ctx context.Context, tx pgx.Tx, id uuid.UUID) error {
 	if err != nil {
 		return notFound(err, "deleted user")
 	}
-	if err := eraseAudit(ctx, tx, id); err != nil {
-		return err
-	}
 	return addAudit(ctx, tx, voiceassist.AuditEntry{
 		Action: voiceassist.ActionUserErased, Level: voiceassist.AuditWarning, ResourceType: "user", ResourceID: id.String(),
 	})
-}
-
-// eraseAudit removes what is personal from the audit entries of what a user
-// did, and of what somebody who was not signed in did to their account. The
-// entries stay, under the user's id.
-func eraseAudit(ctx context.Context, tx pgx.Tx, userID uuid.UUID) error {
-	_, err := tx.Exec(ctx, `
-		DELETE FROM audit_people
-		WHERE entry_id IN (
-			SELECT e.id
-			FROM audit_entries e
-			WHERE e.user_id = $1
-			UNION ALL
-			SELECT e.id
-			FROM audit_entries e
-			WHERE e.resource_type = 'user' AND e.resource_id = $2 AND e.user_id IS NULL
-		)`, userID, userID.String())
-	return err
 }

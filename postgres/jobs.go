@@ -181,6 +181,9 @@ func (db *DB) CancelJob(ctx context.Context, id uuid.UUID) (j voiceassist.Job, e
 			WHERE id = $1 AND deleted_at IS NULL`, document); err != nil {
 			return err
 		}
+		if err := addAudit(ctx, tx, aboutDocument("job.cancelled", document, map[string]any{"job_id": id})); err != nil {
+			return err
+		}
 		j, err = job(ctx, tx, id)
 		return err
 	})
@@ -209,8 +212,10 @@ func (db *DB) RetryJob(ctx context.Context, id uuid.UUID) (j voiceassist.Job, er
 			WHERE id = $1 AND state IN ('failed', 'cancelled')`, document); err != nil {
 			return err
 		}
-		j, err = addJob(ctx, tx, document, voiceassist.JobIndex, voiceassist.QueueInteractive)
-		return err
+		if j, err = addJob(ctx, tx, document, voiceassist.JobIndex, voiceassist.QueueInteractive); err != nil {
+			return err
+		}
+		return addAudit(ctx, tx, aboutDocument("job.retried", document, map[string]any{"job_id": j.ID, "of": id}))
 	})
 	return j, err
 }

@@ -73,6 +73,19 @@ func (db *DB) Ping(ctx context.Context) error {
 	return nil
 }
 
+// Version returns the server's version, or is Unavailable when it takes no
+// changes.
+func (db *DB) Version(ctx context.Context) (version string, err error) {
+	var readOnly bool
+	err = db.pool.QueryRow(ctx, `
+		SELECT current_setting('server_version'), pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean`).
+		Scan(&version, &readOnly)
+	if err == nil && readOnly {
+		err = voiceassist.Errorf(voiceassist.Unavailable, "the database is read-only")
+	}
+	return version, classify(err)
+}
+
 // migrationLock is the advisory lock that keeps two processes from migrating
 // at once.
 const migrationLock = 0x766f696365 // "voice"

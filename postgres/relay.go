@@ -204,15 +204,8 @@ func (db *DB) RunNow(ctx context.Context, id uuid.UUID) error {
 	return classify(err)
 }
 
-// Backlog is how much one queue has to do.
-type Backlog struct {
-	Pending int           // not started
-	Running int           //
-	Oldest  time.Duration // how long the oldest pending job has been due
-}
-
 // Backlogs returns the backlog of every queue.
-func (db *DB) Backlogs(ctx context.Context) (map[voiceassist.Queue]Backlog, error) {
+func (db *DB) Backlogs(ctx context.Context) (map[voiceassist.Queue]voiceassist.Backlog, error) {
 	rows, err := db.pool.Query(ctx, `
 		SELECT queue,
 			count(*) FILTER (WHERE state = 'pending'),
@@ -224,12 +217,12 @@ func (db *DB) Backlogs(ctx context.Context) (map[voiceassist.Queue]Backlog, erro
 	if err != nil {
 		return nil, classify(err)
 	}
-	backlogs := make(map[voiceassist.Queue]Backlog, len(voiceassist.Queues))
+	backlogs := make(map[voiceassist.Queue]voiceassist.Backlog, len(voiceassist.Queues))
 	for _, q := range voiceassist.Queues {
-		backlogs[q.Name] = Backlog{}
+		backlogs[q.Name] = voiceassist.Backlog{}
 	}
 	var q voiceassist.Queue
-	var b Backlog
+	var b voiceassist.Backlog
 	var seconds float64
 	_, err = pgx.ForEachRow(rows, []any{&q, &b.Pending, &b.Running, &seconds}, func() error {
 		b.Oldest = time.Duration(seconds * float64(time.Second))

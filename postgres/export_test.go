@@ -1,0 +1,13 @@
+package postgres
+
+import (
+	"context"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+)
+
+// EraseAudit is eraseAudit in a transaction of its own.
+func (db *DB) EraseAudit(ctx context.Context, userID uuid.UUID) error {
+	return db.tx(ctx, func(tx pgx.Tx) error { return eraseAudit(ctx, tx, userID) })
+}
