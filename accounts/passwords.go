@@ -38,13 +38,25 @@ func (s *Service) hashNew(ctx context.Context, password string) (string, error) 
 	if err := voiceassist.CheckPassword(password); err != nil {
 		return "", err
 	}
+	return s.HashSecret(ctx, password)
+}
+
+// HashSecret returns the hash of a secret that protects something else than an
+// account, for VerifySecret. It waits for its turn like passwords do, and is
+// Unavailable when too many do.
+func (s *Service) HashSecret(ctx context.Context, secret string) (string, error) {
 	salt := make([]byte, saltLength)
 	rand.Read(salt)
-	key, err := s.derive(ctx, password, salt)
+	key, err := s.derive(ctx, secret, salt)
 	if err != nil {
 		return "", err
 	}
 	return encodeHash(salt, key), nil
+}
+
+// VerifySecret reports whether a secret has this hash.
+func (s *Service) VerifySecret(ctx context.Context, secret, hash string) (bool, error) {
+	return s.verify(ctx, secret, hash)
 }
 
 // verify reports whether password has this hash.

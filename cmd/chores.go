@@ -17,10 +17,16 @@ type chore struct {
 // An answer that has been streaming for abandonedAfter has lost its process.
 const abandonedAfter = 10 * time.Minute
 
+// A link that expired so long ago is no longer known to have been one.
+const shareMemory = 90 * 24 * time.Hour
+
 func chores(e *engines) []chore {
 	return []chore{
 		{"end abandoned answers", time.Minute, func(ctx context.Context) (int, error) {
 			return e.ledger.FailAbandonedAnswers(ctx, abandonedAfter)
+		}},
+		{"forget expired links", time.Hour, func(ctx context.Context) (int, error) {
+			return e.ledger.DeleteDeadShares(ctx, shareMemory)
 		}},
 	}
 }

@@ -2,11 +2,13 @@ package httpapi
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humafiber"
@@ -35,8 +37,9 @@ type route struct {
 	access   access
 	rate     rateName
 	cookie   bool
-	produces []string    // media types of success, JSON if there are none
-	form     []formField // of a multipart body
+	timeout  time.Duration // of the handler
+	produces []string      // media types of success, JSON if there are none
+	form     []formField   // of a multipart body
 }
 
 // formField describes a part of a multipart body.
@@ -68,6 +71,9 @@ func takesForm(fields ...formField) option { return func(r *route) { r.form = fi
 // limitedBy counts requests against a rate other than the usual one.
 func limitedBy(rate rateName) option { return func(r *route) { r.rate = rate } }
 
+// lasting gives the handler longer than others have.
+func lasting(d time.Duration) option { return func(r *route) { r.timeout = d } }
+
 func get[In, Out any](sec section, path string, a access, summary string, h handler[In, Out], opts ...option) {
 	register(sec, http.MethodGet, path, a, summary, h, opts)
 }
@@ -89,22 +95,26 @@ func del[In, Out any](sec section, path string, a access, summary string, h hand
 }
 
 // output is the output of every operation, as huma wants it.
-type output[T any] struct{ Body T }
+type output[T any] struct {
+	Status int
+	Body   T
+}
 
 func register[In, Out any](sec section, method, path string, a access, summary string, h handler[In, Out], opts []option) {
-	r := route{access: a, rate: a.rate(), op: describe(sec, method, path, a, summary)}
+	r := route{access: a, rate: a.rate(), timeout: requestTimeout, op: describe(sec, method, path, a, summary)}
 	for _, o := range opts {
 		o(&r)
 	}
 	r.op.Middlewares = huma.Middlewares{sec.s.admission(r)}
 	huma.Register(sec.s.api, r.op, func(ctx context.Context, in *In) (*output[Out], error) {
-		ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+		ctx, cancel := context.WithTimeout(ctx, r.timeout)
 		defer cancel()
-		out, err := h(voiceassist.WithActor(ctx, requestOf(ctx).actor()), in)
+		req := requestOf(ctx)
+		out, err := h(voiceassist.WithActor(ctx, req.actor()), in)
 		if err != nil {
 			return nil, refusal{err}
 		}
-		return &output[Out]{out}, nil
+		return &output[Out]{Status: cmp.Or(req.status, r.op.DefaultStatus, http.StatusOK), Body: out}, nil
 	})
 }
 
@@ -149,7 +159,7 @@ func (s *Server) admit(c *fiber.Ctx, pattern string, a access, rate rateName, co
 	req := requestOf(c.Context())
 	req.route = pattern
 	if a == anyone {
-			if err := s.count(c.UserContext(), rate, clientKey(req.ip)); err != nil {
+		if err := s.count(c.UserContext(), rate, clientKey(req.ip)); err != nil {
 			return err
 		}
 		return checkQuery(c)
@@ -229,6 +239,7 @@ type access int
 
 const (
 	anyone   access = iota
+	guest           // anyone, and who it is is known if they are signed in
 	signedIn        // any user
 	viewer          // users who may read the admin API
 	admin           // users who may change things
@@ -243,14 +254,14 @@ func (a access) allows(u voiceassist.User) error {
 }
 
 func (a access) rate() rateName {
-	if a == anyone {
+	if a == anyone || a == guest {
 		return rateAnonymous
 	}
 	return rateSession
 }
 
 func (a access) errors() []int {
-	if a == anyone {
+	if a == anyone || a == guest {
 		return []int{http.StatusTooManyRequests}
 	}
 	if a == signedIn {
@@ -266,8 +277,11 @@ var securitySchemes = map[string]*huma.SecurityScheme{
 }
 
 func (a access) security() []map[string][]string {
-	if a == anyone {
+	switch a {
+	case anyone:
 		return nil
+	case guest:
+		return []map[string][]string{{}, {"bearer": {}}}
 	}
 	return []map[string][]string{{"bearer": {}}}
 }

@@ -32,6 +32,9 @@ type Options struct {
 
 	Assistant Assistant // nil: the chat sockets are unavailable
 	Chats     Chats
+	Folders   Folders
+	Shares    Shares
+	Secrets   Secrets // hashes the passwords of shares
 
 	Limits Limits       // nil: no rate limits
 	JobsUI http.Handler // what /api/admin/jobs/ shows to admins; nil: not found
@@ -93,6 +96,7 @@ const (
 	writeTimeout   = 10 * time.Minute
 	idleTimeout    = 75 * time.Second
 	requestTimeout = 30 * time.Second // of handlers that answer with JSON
+	answerTimeout  = 3 * time.Minute  // of handlers that wait for an answer, which has a shorter limit of its own
 	drainTimeout   = 15 * time.Second // for requests under way when serving ends
 )
 

@@ -92,6 +92,9 @@ func start(t *testing.T, change ...func(*httpapi.Options)) *suite {
 		Ledger:   s.library,
 		Searcher: s.library,
 		Chats:    db,
+		Folders:  db,
+		Shares:   db,
+		Secrets:  service,
 	}
 	for _, f := range change {
 		f(&o)
