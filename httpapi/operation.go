@@ -158,9 +158,12 @@ func (s *Server) admission(r route) func(huma.Context, func(huma.Context)) {
 func (s *Server) admit(c *fiber.Ctx, pattern string, a access, rate rateName, cookie bool) error {
 	req := requestOf(c.Context())
 	req.route = pattern
-	if a == anyone {
+	if a == anyone || a == guest {
 		if err := s.count(c.UserContext(), rate, clientKey(req.ip)); err != nil {
 			return err
+		}
+		if a == guest {
+			req.who, _ = s.identify(c, cookie) // whoever cannot be identified is nobody
 		}
 		return checkQuery(c)
 	}

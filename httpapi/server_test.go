@@ -238,6 +238,20 @@ func (s *suite) setRole(in voiceassist.SignIn, role voiceassist.Role) {
 	s.sql(`UPDATE users SET role = $2 WHERE id = $1`, in.User.ID, role)
 }
 
+// count asks the database for a number.
+func (s *suite) count(query string, args ...any) (n int) {
+	s.t.Helper()
+	conn, err := pgx.Connect(s.t.Context(), s.dbURL)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer conn.Close(s.t.Context())
+	if err := conn.QueryRow(s.t.Context(), query, args...).Scan(&n); err != nil {
+		s.t.Fatal(err)
+	}
+	return n
+}
+
 func (s *suite) sql(statement string, args ...any) {
 	s.t.Helper()
 	conn, err := pgx.Connect(s.t.Context(), s.dbURL)

@@ -80,12 +80,12 @@ func (a *assistant) say(ctx context.Context, m *voiceassist.Message, yield func(
 }
 
 // startChat starts a server with an assistant and a user.
-func startChat(t *testing.T, a *assistant) (*suite, voiceassist.SignIn) {
+func startChat(t *testing.T, a *assistant, change ...func(*httpapi.Options)) (*suite, voiceassist.SignIn) {
 	t.Helper()
-	s := start(t, func(o *httpapi.Options) {
+	s := start(t, append(change, func(o *httpapi.Options) {
 		a.db = o.Chats.(*postgres.DB)
 		o.Assistant = a
-	})
+	})...)
 	return s, s.signIn(voiceassist.RoleUser)
 }
 
