@@ -52,7 +52,8 @@ type Chats interface {
 	AddMessage(ctx context.Context, n voiceassist.NewMessage) (voiceassist.Message, error)
 	// UpdateMessage is Conflict unless the message is the user's own words.
 	UpdateMessage(ctx context.Context, userID, conversationID, id uuid.UUID, content string) (voiceassist.Message, error)
-	// DeleteMessage is Conflict while the message is being written.
+	// DeleteMessage is Conflict while the message, or an answer to it, is being
+	// written.
 	DeleteMessage(ctx context.Context, userID, conversationID, id uuid.UUID) error
 	// Citation also returns the passage quoted, nil if it is gone.
 	Citation(ctx context.Context, userID, id uuid.UUID) (voiceassist.Citation, *voiceassist.Passage, error)

@@ -13,6 +13,7 @@ type metrics struct {
 	inFlight prometheus.Gauge
 	uploads  prometheus.Gauge
 	searches prometheus.Gauge
+	exports  prometheus.Gauge
 }
 
 func newMetrics(r prometheus.Registerer) *metrics {
@@ -34,9 +35,13 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			Name: "voiceassist_http_searches_in_flight",
 			Help: "Searches being answered.",
 		}),
+		exports: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "voiceassist_http_exports_in_flight",
+			Help: "Conversations being made into PDFs.",
+		}),
 	}
 	if r != nil {
-		r.MustRegister(m.took, m.inFlight, m.uploads, m.searches)
+		r.MustRegister(m.took, m.inFlight, m.uploads, m.searches, m.exports)
 	}
 	return m
 }

@@ -109,6 +109,8 @@ func (s *Server) folderRoutes() {
 	get(sec, "/api/sessions/{id}/shares", signedIn, "The links to a conversation that work", s.listShares, fails(404))
 	del(sec, "/api/sessions/{id}/share/{token}", signedIn, "Revoke a link", s.revokeShare, fails(404))
 	get(sec, "/api/shared/{token}", guest, "Read a shared conversation", s.openShare, withCookie, fails(401, 404, 410))
+	raw(sec, "GET", "/api/sessions/{id}/export/markdown", signedIn, "A conversation as Markdown", s.exportMarkdown, withCookie, produces("text/markdown"), fails(404))
+	raw(sec, "GET", "/api/sessions/{id}/export/pdf", signedIn, "A conversation as PDF", s.exportPDF, withCookie, produces("application/pdf"), fails(404, 413, 503))
 }
 
 // Files, and attachments of messages.

@@ -80,6 +80,7 @@ type Server struct {
 
 	uploads  *gate
 	searches *gate
+	exports  *gate
 	sockets  *sockets
 
 	// base is the context of all handlers. It outlives the context of Serve by
@@ -100,12 +101,16 @@ const (
 	drainTimeout   = 15 * time.Second // for requests under way when serving ends
 )
 
+// maxExports is how many PDFs are made at the same time.
+const maxExports = 2
+
 // New returns a Server for o.
 func New(o Options) *Server {
 	o = o.withDefaults()
 	s := &Server{o: o, metrics: newMetrics(o.Registry)}
 	s.uploads = newGate(o.MaxUploads, o.BusyWait, s.metrics.uploads)
 	s.searches = newGate(o.MaxSearches, o.BusyWait, s.metrics.searches)
+	s.exports = newGate(maxExports, o.BusyWait, s.metrics.exports)
 	s.sockets = newSockets(s, o.Registry)
 	s.base, s.stop = context.WithCancel(context.Background())
 	s.app = fiber.New(fiber.Config{

@@ -92,7 +92,7 @@ func (db *DB) UpdateMessage(ctx context.Context, userID, conversationID, id uuid
 
 // DeleteMessage removes a message. What followed it follows the message before
 // it, and branches that were forked after it keep what they see but for it. It
-// is Conflict while the message is being written.
+// is Conflict while the message, or an answer to it, is being written.
 func (db *DB) DeleteMessage(ctx context.Context, userID, conversationID, id uuid.UUID) error {
 	return db.tx(ctx, func(tx pgx.Tx) error {
 		if err := lockConversation(ctx, tx, userID, conversationID); err != nil {
@@ -102,7 +102,12 @@ func (db *DB) DeleteMessage(ctx context.Context, userID, conversationID, id uuid
 		if err != nil {
 			return err
 		}
-		if m.Status == voiceassist.MessageStreaming {
+		var writing bool
+		if err := tx.QueryRow(ctx, `
+			SELECT EXISTS (SELECT 1 FROM messages WHERE (id = $1 OR parent_id = $1) AND status = 'streaming')`, id).Scan(&writing); err != nil {
+			return err
+		}
+		if writing {
 			return voiceassist.Errorf(voiceassist.Conflict, "The answer is being written, cancel it first")
 		}
 		var batch pgx.Batch
