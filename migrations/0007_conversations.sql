@@ -22,7 +22,7 @@ ALTER TABLE conversations
 UPDATE conversations c
 SET message_count = (SELECT count(*) FROM messages m WHERE m.conversation_id = c.id);
 
-CREATE INDEX conversations_folder_id_idx ON conversations (folder_id);
+CREATE INDEX conversations_folder_id_idx ON conversations (folder_id, updated_at DESC, id DESC) WHERE folder_id IS NOT NULL;
 
 -- What a list of conversations shows of the last message, and what a branch
 -- sees of several, is read in order.

@@ -14,18 +14,25 @@ import (
 // points.
 const previewLength = 120
 
-// selectConversations reads conversations v for scanConversation, with the
-// beginning of their last message.
-const selectConversations = `
-	SELECT v.id, v.user_id, v.title, v.archived, v.folder_id, v.message_count, v.created_at, v.updated_at, coalesce(last.content, '')
-	FROM conversations v
+// conversationColumns are what selectConversations reads of conversations v.
+const conversationColumns = `v.id, v.user_id, v.title, v.archived, v.folder_id, v.message_count, v.created_at, v.updated_at`
+
+// selectConversations reads the conversations that a query selects for
+// scanConversation, with the beginning of their last message. That is only
+// looked for once the query has made its choice.
+func selectConversations(query string) string {
+	return `
+	SELECT ` + conversationColumns + `, coalesce(last.content, '')
+	FROM (` + query + `) v
 	LEFT JOIN LATERAL (
 		SELECT left(m.content, 1000) AS content
 		FROM messages m
 		WHERE m.conversation_id = v.id AND m.content <> ''
 		ORDER BY m.seq DESC
 		LIMIT 1
-	) last ON true`
+	) last ON true
+	ORDER BY v.updated_at DESC, v.id DESC`
+}
 
 func scanConversation(row pgx.CollectableRow) (voiceassist.Conversation, error) {
 	var c voiceassist.Conversation
@@ -40,9 +47,11 @@ func scanConversation(row pgx.CollectableRow) (voiceassist.Conversation, error) 
 func (db *DB) Conversations(ctx context.Context, userID uuid.UUID, f voiceassist.ConversationFilter) (page []voiceassist.Conversation, total int, err error) {
 	matching, args := conversationsMatching(userID, f)
 	n := len(args)
-	rows, err := db.pool.Query(ctx, fmt.Sprintf(`%s%s
+	rows, err := db.pool.Query(ctx, selectConversations(fmt.Sprintf(`
+		SELECT %s
+		FROM conversations v %s
 		ORDER BY v.updated_at DESC, v.id DESC
-		OFFSET $%d LIMIT $%d`, selectConversations, matching, n+1, n+2), append(args, f.Offset, f.Limit)...)
+		OFFSET $%d LIMIT $%d`, conversationColumns, matching, n+1, n+2)), append(args, f.Offset, f.Limit)...)
 	if err != nil {
 		return nil, 0, classify(err)
 	}
@@ -81,8 +90,10 @@ func conversationsMatching(userID uuid.UUID, f voiceassist.ConversationFilter) (
 
 // Conversation returns one of the user's conversations.
 func (db *DB) Conversation(ctx context.Context, userID, id uuid.UUID) (voiceassist.Conversation, error) {
-	rows, err := db.pool.Query(ctx, selectConversations+`
-		WHERE v.id = $1 AND v.user_id = $2`, id, userID)
+	rows, err := db.pool.Query(ctx, selectConversations(`
+		SELECT `+conversationColumns+`
+		FROM conversations v
+		WHERE v.id = $1 AND v.user_id = $2`), id, userID)
 	if err != nil {
 		return voiceassist.Conversation{}, classify(err)
 	}
