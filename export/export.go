@@ -26,15 +26,13 @@ func titleOf(c voiceassist.Conversation) string {
 	return "Conversation"
 }
 
+var speakers = map[voiceassist.MessageRole]string{
+	voiceassist.SpeakerUser: "User", voiceassist.SpeakerAssistant: "Assistant", voiceassist.SpeakerSystem: "System",
+}
+
 // speaker says who wrote a message, and how it ended if not well.
 func speaker(m voiceassist.Message) string {
-	name := "User"
-	switch m.Role {
-	case voiceassist.SpeakerAssistant:
-		name = "Assistant"
-	case voiceassist.SpeakerSystem:
-		name = "System"
-	}
+	name := speakers[m.Role]
 	if m.Status != voiceassist.MessageComplete {
 		name += " (" + string(m.Status) + ")"
 	}

@@ -84,7 +84,7 @@ func (s *Server) listConversations(ctx context.Context, in *conversationsInput) 
 type createConversationInput struct {
 	Body *struct {
 		Title    string           `json:"title,omitempty"`
-		FolderID optional[string] `json:"folder_id,omitempty"`
+		FolderID optional[string] `json:"folder_id,omitzero"`
 	}
 }
 
@@ -149,7 +149,7 @@ type updateConversationInput struct {
 	Body struct {
 		Title    *string          `json:"title,omitempty"`
 		Archived *bool            `json:"archived,omitempty"`
-		FolderID optional[string] `json:"folder_id,omitempty" doc:"null takes it out of its folder"`
+		FolderID optional[string] `json:"folder_id,omitzero" doc:"null takes it out of its folder"`
 	}
 }
 

@@ -121,9 +121,9 @@ func (s *Server) getFolder(ctx context.Context, in *folderInput) (twins[folderBo
 type createFolderInput struct {
 	Body struct {
 		Name           string           `json:"name"`
-		Color          optional[string] `json:"color,omitempty"`
-		Icon           optional[string] `json:"icon,omitempty"`
-		ParentFolderID optional[string] `json:"parent_folder_id,omitempty"`
+		Color          optional[string] `json:"color,omitzero"`
+		Icon           optional[string] `json:"icon,omitzero"`
+		ParentFolderID optional[string] `json:"parent_folder_id,omitzero"`
 	}
 }
 
@@ -146,9 +146,9 @@ type updateFolderInput struct {
 	ID   string `path:"id"`
 	Body struct {
 		Name           *string          `json:"name,omitempty"`
-		Color          optional[string] `json:"color,omitempty" doc:"null takes it away"`
-		Icon           optional[string] `json:"icon,omitempty" doc:"null takes it away"`
-		ParentFolderID optional[string] `json:"parent_folder_id,omitempty" doc:"null puts it at the top"`
+		Color          optional[string] `json:"color,omitzero" doc:"null takes it away"`
+		Icon           optional[string] `json:"icon,omitzero" doc:"null takes it away"`
+		ParentFolderID optional[string] `json:"parent_folder_id,omitzero" doc:"null puts it at the top"`
 	}
 }
 

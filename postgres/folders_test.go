@@ -43,7 +43,7 @@ func TestFoldersMovedAtOnceStayATree(t *testing.T) {
 	}
 	for _, f := range all {
 		id := f.ID.String()
-		for range len(all) {
+		for range all {
 			id = parents[id]
 		}
 		if id != "" {
