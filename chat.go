@@ -26,9 +26,37 @@ type Conversation struct {
 // ConversationFilter selects conversations; zero fields select everything.
 type ConversationFilter struct {
 	Archived *bool
-	Search   string // a part of the title, any case
+	Search   string     // a part of the title, any case
+	FolderID *uuid.UUID // the zero id selects what lies in no folder
 	Offset   int
 	Limit    int
+}
+
+// ConversationChange is what becomes of a conversation; nil fields change
+// nothing.
+type ConversationChange struct {
+	Title    *string
+	Archived *bool
+	FolderID *uuid.UUID // the zero id takes it out of its folder
+}
+
+// Branch is a line of messages that leaves another one after ParentMessageID.
+// It sees the messages up to there, and then its own.
+type Branch struct {
+	ID              string
+	ConversationID  uuid.UUID
+	ParentMessageID *uuid.UUID // nil for MainBranch, and when nothing is left before the fork
+	MessageCount    int        // of the messages it sees
+	CreatedAt       time.Time
+	LastActivity    time.Time // of its own messages
+}
+
+// NewBranch asks for a branch after a message.
+type NewBranch struct {
+	UserID          uuid.UUID
+	ConversationID  uuid.UUID
+	ParentMessageID uuid.UUID
+	InitialMessage  string // of the user, stored as the branch's first; "" is none
 }
 
 // MessageRole says who speaks.
@@ -65,9 +93,22 @@ type Message struct {
 	Status          MessageStatus
 	Model           string // what wrote it: a model's name or ExtractiveModel; "" for users
 	Tokens          int
+	Metadata        map[string]any // the client's own; never nil when read from the ledger
 	Citations       []Citation
 	CreatedAt       time.Time
 	Duplicate       bool // this ClientMessageID had been stored before
+}
+
+// NewMessage is a message that a client stores without asking for an answer.
+type NewMessage struct {
+	UserID          uuid.UUID
+	ConversationID  uuid.UUID
+	BranchID        string // "" is MainBranch
+	ParentID        *uuid.UUID
+	ClientMessageID string
+	Role            MessageRole
+	Content         string
+	Metadata        map[string]any
 }
 
 // ExtractiveModel is the Model of an answer that quotes passages and was not
@@ -76,6 +117,10 @@ const ExtractiveModel = "extractive"
 
 // MaxQuestionLength is the longest question, in code points.
 const MaxQuestionLength = 8000
+
+// MaxMessageLength is the longest message of another speaker that a client may
+// store, in code points.
+const MaxMessageLength = 32000
 
 // Citation is the proof of a statement: Quote is exactly the code points
 // [CharStart, CharEnd) of the stored text of the page.
@@ -111,10 +156,36 @@ type Question struct {
 	Content         string
 }
 
+// Regeneration asks for another answer to a question that was answered before.
+type Regeneration struct {
+	UserID         uuid.UUID
+	ConversationID uuid.UUID
+	MessageID      uuid.UUID // the question, or an answer to it
+	NewBranch      bool      // the answer begins a branch after the question
+	Style          AnswerStyle
+}
+
+// AnswerStyle is how an answer is to be written. It matters to answers that a
+// language model writes; those that quote are what they are.
+type AnswerStyle struct {
+	Temperature *float64 // nil is the model's usual one; from 0 to 2
+	Length      AnswerLength
+}
+
+// AnswerLength is how long a reader likes answers to be.
+type AnswerLength string
+
+// The lengths of answers; "" is the usual one.
+const (
+	ShortAnswer AnswerLength = "short"
+	LongAnswer  AnswerLength = "long"
+)
+
 // ChatRequest is what a language model is asked to continue.
 type ChatRequest struct {
-	Messages  []ChatMessage
-	MaxTokens int // the longest reply, in the model's tokens
+	Messages    []ChatMessage
+	MaxTokens   int      // the longest reply, in the model's tokens
+	Temperature *float64 // nil is the usual one
 }
 
 // ChatMessage is one turn of a ChatRequest.

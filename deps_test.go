@@ -35,7 +35,8 @@ var rules = map[string]rule{
 
 	"accounts": {may: []string{"."}},
 	"mail":     {may: []string{"."}},
-	"httpapi":  {may: []string{"."}},
+	"export":   {may: []string{"."}},
+	"httpapi":  {may: []string{".", "export"}},
 	"pipeline": {may: []string{".", "postgres", "extract", "prose"}},
 	"rag":      {may: []string{".", "bm25", "prose"}},
 
@@ -72,6 +73,7 @@ var rules = map[string]rule{
 // homes are the packages to which a technology is confined, so that replacing
 // it is a change in one place.
 var homes = map[string][]string{
+	"codeberg.org/go-pdf/fpdf":            {"export"},
 	"github.com/alicebob/miniredis":       {"embedded"},
 	"github.com/blevesearch/snowballstem": {"bm25"},
 	"github.com/caarlos0/env":             {"cmd"},
@@ -96,6 +98,7 @@ var homes = map[string][]string{
 	"github.com/yuin/goldmark":            {"extract"},
 	"github.com/xi2/xz":                   {"embedded"},
 	"go.uber.org/goleak":                  {"postgrestest", "seamtest"},
+	"golang.org/x/image":                  {"export"},
 	"gocloud.dev":                         {"cmd", "pipeline"},
 	"google.golang.org/grpc":              {"qdrant", "embedded/qdrantserver"},
 	"github.com/prometheus/client_golang": {"cmd", "httpapi", "mail", "pipeline", "rag", "redis"},

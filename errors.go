@@ -20,6 +20,7 @@ const (
 	NotFound         Code = "NOT_FOUND"              // also: a malformed id, and what belongs to somebody else
 	MethodNotAllowed Code = "METHOD_NOT_ALLOWED"     //
 	Conflict         Code = "CONFLICT"               // the state does not allow it, or it exists already
+	Gone             Code = "GONE"                   // there was something, and it has ended
 	TooLarge         Code = "PAYLOAD_TOO_LARGE"      //
 	UnsupportedMedia Code = "UNSUPPORTED_MEDIA_TYPE" //
 	RateLimited      Code = "RATE_LIMITED"           // RetryAfter says when to come back

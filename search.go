@@ -25,4 +25,5 @@ type IndexMatch struct {
 type Exchange struct {
 	Question Message // Duplicate: it had been asked before
 	Answer   Message // MessageStreaming when it has only begun
+	Style    AnswerStyle
 }

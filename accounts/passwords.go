@@ -41,6 +41,13 @@ func (s *Service) hashNew(ctx context.Context, password string) (string, error) 
 	if err := voiceassist.CheckPassword(password); err != nil {
 		return "", err
 	}
+	return s.HashSecret(ctx, password)
+}
+
+// HashSecret returns the hash of a secret that protects something else than an
+// account, for VerifySecret. It waits for its turn like passwords do, and is
+// Unavailable when too many do.
+func (s *Service) HashSecret(ctx context.Context, secret string) (string, error) {
 	done, err := s.takeTurn(ctx)
 	if err != nil {
 		return "", err
@@ -48,7 +55,17 @@ func (s *Service) hashNew(ctx context.Context, password string) (string, error) 
 	defer done()
 	salt := make([]byte, saltLength)
 	rand.Read(salt)
-	return encodeHash(salt, derive(password, salt)), nil
+	return encodeHash(salt, derive(secret, salt)), nil
+}
+
+// VerifySecret reports whether a secret has this hash.
+func (s *Service) VerifySecret(ctx context.Context, secret, hash string) (bool, error) {
+	done, err := s.takeTurn(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer done()
+	return matches(secret, hash)
 }
 
 // matches reports whether password has this hash. It is called in a turn.

@@ -31,6 +31,9 @@ const (
 // schedulerKind names schedulers among the processes that say they live.
 const schedulerKind = "scheduler"
 
+// A link that expired so long ago is no longer known to have been one.
+const shareMemory = 90 * 24 * time.Hour
+
 func chores(e *engines) []chore {
 	id := uuid.NewString()
 	return []chore{
@@ -48,6 +51,9 @@ func chores(e *engines) []chore {
 			return e.ledger.EraseUsers(ctx, erasedAtOnce)
 		}},
 		{"remove stale sign-ins", 10 * time.Minute, e.ledger.RemoveStaleSignIns},
+		{"forget expired links", time.Hour, func(ctx context.Context) (int, error) {
+			return e.ledger.DeleteDeadShares(ctx, shareMemory)
+		}},
 	}
 }
 

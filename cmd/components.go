@@ -118,6 +118,9 @@ func serveAPI(ctx context.Context, cfg Config, e *engines, ln net.Listener, log 
 
 		Assistant: answers,
 		Chats:     e.ledger,
+		Folders:   e.ledger,
+		Shares:    e.ledger,
+		Secrets:   people,
 
 		Limits:       e.redis.NewLimits(log, e.registry),
 		JobsUI:       e.queue.Monitor("/api/admin/jobs"),

@@ -216,10 +216,3 @@ func safeCell(s string) string {
 	}
 	return s
 }
-
-func orEmpty(s *string) string {
-	if s == nil {
-		return ""
-	}
-	return *s
-}

@@ -17,6 +17,10 @@ type Assistant interface {
 	// returned, Duplicate; Invalid; NotFound when the conversation is not the
 	// user's.
 	Begin(ctx context.Context, q voiceassist.Question) (voiceassist.Exchange, error)
+	// Regenerate stores the beginning of another answer to a question that was
+	// answered before. Possible ends: it is stored; NotFound when the message is
+	// not the user's; Conflict when there is nothing to answer again.
+	Regenerate(ctx context.Context, r voiceassist.Regeneration) (voiceassist.Exchange, error)
 	// Answer yields an answer as it is written, and in the end exactly one
 	// final event, which alone may carry an error. It ends cancelled with ctx.
 	Answer(ctx context.Context, x voiceassist.Exchange) iter.Seq2[voiceassist.AnswerEvent, error]
@@ -27,14 +31,30 @@ type Assistant interface {
 type Chats interface {
 	Conversations(ctx context.Context, userID uuid.UUID, f voiceassist.ConversationFilter) ([]voiceassist.Conversation, int, error)
 	Conversation(ctx context.Context, userID, id uuid.UUID) (voiceassist.Conversation, error)
-	CreateConversation(ctx context.Context, userID uuid.UUID, title string) (voiceassist.Conversation, error)
-	UpdateConversation(ctx context.Context, userID, id uuid.UUID, title *string, archived *bool) (voiceassist.Conversation, error)
+	// CreateConversation is NotFound when the folder is not the user's; so is
+	// UpdateConversation.
+	CreateConversation(ctx context.Context, userID uuid.UUID, title string, folderID *uuid.UUID) (voiceassist.Conversation, error)
+	UpdateConversation(ctx context.Context, userID, id uuid.UUID, change voiceassist.ConversationChange) (voiceassist.Conversation, error)
 	DeleteConversation(ctx context.Context, userID, id uuid.UUID) error
+	// DeleteConversations deletes all of the user's and returns how many.
+	DeleteConversations(ctx context.Context, userID uuid.UUID) (int, error)
 
-	// Messages returns a part of a branch, oldest first, and how many messages
-	// the branch has. A negative offset counts from the end.
+	// Branches returns main first.
+	Branches(ctx context.Context, userID, conversationID uuid.UUID) ([]voiceassist.Branch, error)
+	CreateBranch(ctx context.Context, n voiceassist.NewBranch) (voiceassist.Branch, error)
+
+	// Messages returns a part of what a branch sees, oldest first, and how many
+	// messages that are. A negative offset counts from the end. A branch that
+	// the conversation does not have is NotFound.
 	Messages(ctx context.Context, userID, conversationID uuid.UUID, branch string, offset, limit int) ([]voiceassist.Message, int, error)
 	UserMessage(ctx context.Context, userID, id uuid.UUID) (voiceassist.Message, error)
+	// AddMessage stores a message once: again, it is Duplicate.
+	AddMessage(ctx context.Context, n voiceassist.NewMessage) (voiceassist.Message, error)
+	// UpdateMessage is Conflict unless the message is the user's own words.
+	UpdateMessage(ctx context.Context, userID, conversationID, id uuid.UUID, content string) (voiceassist.Message, error)
+	// DeleteMessage is Conflict while the message, or an answer to it, is being
+	// written.
+	DeleteMessage(ctx context.Context, userID, conversationID, id uuid.UUID) error
 	// Citation also returns the passage quoted, nil if it is gone.
 	Citation(ctx context.Context, userID, id uuid.UUID) (voiceassist.Citation, *voiceassist.Passage, error)
 
@@ -85,6 +105,7 @@ type turnBody struct {
 	Status          voiceassist.MessageStatus `json:"status" enum:"streaming,complete,cancelled,failed"`
 	Tokens          int                       `json:"tokens"`
 	Model           string                    `json:"model"`
+	Metadata        map[string]any            `json:"metadata" doc:"what the client stored with it"`
 	CreatedAt       string                    `json:"created_at" format:"date-time"`
 	Timestamp       int64                     `json:"timestamp" doc:"created_at in milliseconds since 1970"`
 	IsDuplicate     bool                      `json:"is_duplicate"`
@@ -105,6 +126,7 @@ func turnOf(m voiceassist.Message) turnBody {
 		Status:          m.Status,
 		Tokens:          m.Tokens,
 		Model:           m.Model,
+		Metadata:        metadataOf(m.Metadata),
 		CreatedAt:       stamp(m.CreatedAt),
 		Timestamp:       m.CreatedAt.UnixMilli(),
 		IsDuplicate:     m.Duplicate,
@@ -113,6 +135,14 @@ func turnOf(m voiceassist.Message) turnBody {
 		b.ClientMessageID = &m.ClientMessageID
 	}
 	return b
+}
+
+// metadataOf never is null.
+func metadataOf(m map[string]any) map[string]any {
+	if m == nil {
+		return map[string]any{}
+	}
+	return m
 }
 
 func turnsOf(messages []voiceassist.Message) []twins[turnBody] {

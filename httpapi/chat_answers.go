@@ -52,19 +52,31 @@ func newAnswers(a Assistant, running prometheus.Gauge) *answers {
 // the one under way, or tells how it ended. Besides the errors of Assistant.Begin, RateLimited
 // means that too many answers are being written, for the user or at all.
 func (as *answers) ask(ctx context.Context, q voiceassist.Question) (voiceassist.Message, *answer, error) {
-	if err := as.reserve(q.UserID); err != nil {
+	return as.begin(q.UserID, func() (voiceassist.Exchange, error) { return as.assistant.Begin(ctx, q) })
+}
+
+// again begins to write another answer to a question. Besides the errors of
+// Assistant.Regenerate it ends like ask.
+func (as *answers) again(ctx context.Context, r voiceassist.Regeneration) (*answer, error) {
+	_, a, err := as.begin(r.UserID, func() (voiceassist.Exchange, error) { return as.assistant.Regenerate(ctx, r) })
+	return a, err
+}
+
+// begin writes the answer of the exchange that store returns, or finds it.
+func (as *answers) begin(user uuid.UUID, store func() (voiceassist.Exchange, error)) (voiceassist.Message, *answer, error) {
+	if err := as.reserve(user); err != nil {
 		return voiceassist.Message{}, nil, err
 	}
-	x, err := as.assistant.Begin(ctx, q)
+	x, err := store()
 	if err != nil {
-		as.release(q.UserID)
+		as.release(user)
 		return voiceassist.Message{}, nil, err
 	}
-	if a := as.find(q.UserID, x.Answer.ID); a != nil {
-		as.release(q.UserID)
+	if a := as.find(user, x.Answer.ID); a != nil {
+		as.release(user)
 		return x.Question, a, nil
 	}
-	return x.Question, as.start(q.UserID, x, 0), nil
+	return x.Question, as.start(user, x, 0), nil
 }
 
 // recall follows a stored answer that this process does not write, for a client

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/google/uuid"
+
 	voiceassist "github.com/voiceassist/backend"
 )
 
@@ -17,6 +19,33 @@ type conversationsInput struct {
 	Paging
 	Archived string `query:"archived" doc:"true or false; both by default"`
 	Search   string `query:"search" maxLength:"200" doc:"a part of the title"`
+	Folder   string `query:"folder_id" doc:"a folder, or none for conversations in no folder"`
+	FolderID string `query:"folderId"`
+}
+
+// filter is what the query selects.
+func (in conversationsInput) filter(flat bool) (voiceassist.ConversationFilter, error) {
+	f := voiceassist.ConversationFilter{Search: in.Search}
+	f.Offset, f.Limit = in.window(flat)
+	if in.Archived != "" {
+		archived, err := strconv.ParseBool(in.Archived)
+		if err != nil {
+			return f, queryError("archived", notABool)
+		}
+		f.Archived = &archived
+	}
+	switch folder := cmp.Or(in.Folder, in.FolderID); folder {
+	case "":
+	case "none", "null":
+		f.FolderID = &uuid.Nil
+	default:
+		id, err := parseID(folder, "folder")
+		if err != nil {
+			return f, err
+		}
+		f.FolderID = &id
+	}
+	return f, nil
 }
 
 // conversationsBody is a page of conversations.
@@ -34,14 +63,9 @@ func (b conversationsBody) named() string    { return "items" }
 func (b conversationsBody) bare() (any, int) { return b.Items, b.Total }
 
 func (s *Server) listConversations(ctx context.Context, in *conversationsInput) (conversationsBody, error) {
-	offset, limit := in.window(requestOf(ctx).flat)
-	f := voiceassist.ConversationFilter{Search: in.Search, Offset: offset, Limit: limit}
-	if in.Archived != "" {
-		archived, err := strconv.ParseBool(in.Archived)
-		if err != nil {
-			return conversationsBody{}, queryError("archived", notABool)
-		}
-		f.Archived = &archived
+	f, err := in.filter(requestOf(ctx).flat)
+	if err != nil {
+		return conversationsBody{}, err
 	}
 	list, total, err := s.o.Chats.Conversations(ctx, principal(ctx).User.ID, f)
 	if err != nil {
@@ -52,28 +76,48 @@ func (s *Server) listConversations(ctx context.Context, in *conversationsInput) 
 		rows[i] = both(conversationOf(c))
 	}
 	return conversationsBody{
-		Items: rows, Total: total, Page: offset/limit + 1, PageSize: limit, TotalPages: (total + limit - 1) / limit,
-		Offset: offset, Limit: limit,
+		Items: rows, Total: total, Page: f.Offset/f.Limit + 1, PageSize: f.Limit, TotalPages: (total + f.Limit - 1) / f.Limit,
+		Offset: f.Offset, Limit: f.Limit,
 	}, nil
 }
 
 type createConversationInput struct {
 	Body *struct {
-		Title string `json:"title,omitempty"`
+		Title    string           `json:"title,omitempty"`
+		FolderID optional[string] `json:"folder_id,omitzero"`
 	}
 }
 
 func (s *Server) createConversation(ctx context.Context, in *createConversationInput) (twins[conversationBody], error) {
-	title := ""
+	var title string
+	var folder *uuid.UUID
 	if in.Body != nil {
-		title = in.Body.Title
+		var err error
+		if title, err = checkTitle(in.Body.Title); err != nil {
+			return twins[conversationBody]{}, err
+		}
+		if folder, err = place(in.Body.FolderID); err != nil {
+			return twins[conversationBody]{}, err
+		}
 	}
-	title, err := checkTitle(title)
-	if err != nil {
-		return twins[conversationBody]{}, err
+	if folder != nil && *folder == uuid.Nil {
+		folder = nil
 	}
-	c, err := s.o.Chats.CreateConversation(ctx, principal(ctx).User.ID, title)
+	c, err := s.o.Chats.CreateConversation(ctx, principal(ctx).User.ID, title, folder)
 	return both(conversationOf(c)), err
+}
+
+// place reads the id of a folder to put something into: nil if none is given,
+// the zero id for null, "" and "root".
+func place(folder optional[string]) (*uuid.UUID, error) {
+	if !folder.given {
+		return nil, nil //nolint:nilnil // documented: nothing is said of a place
+	}
+	if folder.value == "" || folder.value == rootFolder {
+		return &uuid.Nil, nil
+	}
+	id, err := parseID(folder.value, "folder")
+	return &id, err
 }
 
 func checkTitle(title string) (string, error) {
@@ -103,8 +147,9 @@ func (s *Server) getConversation(ctx context.Context, in *conversationInput) (tw
 type updateConversationInput struct {
 	ID   string `path:"id"`
 	Body struct {
-		Title    *string `json:"title,omitempty"`
-		Archived *bool   `json:"archived,omitempty"`
+		Title    *string          `json:"title,omitempty"`
+		Archived *bool            `json:"archived,omitempty"`
+		FolderID optional[string] `json:"folder_id,omitzero" doc:"null takes it out of its folder"`
 	}
 }
 
@@ -113,14 +158,18 @@ func (s *Server) updateConversation(ctx context.Context, in *updateConversationI
 	if err != nil {
 		return twins[conversationBody]{}, err
 	}
+	change := voiceassist.ConversationChange{Archived: in.Body.Archived}
 	if in.Body.Title != nil {
 		title, err := checkTitle(*in.Body.Title)
 		if err != nil {
 			return twins[conversationBody]{}, err
 		}
-		in.Body.Title = &title
+		change.Title = &title
 	}
-	c, err := s.o.Chats.UpdateConversation(ctx, principal(ctx).User.ID, id, in.Body.Title, in.Body.Archived)
+	if change.FolderID, err = place(in.Body.FolderID); err != nil {
+		return twins[conversationBody]{}, err
+	}
+	c, err := s.o.Chats.UpdateConversation(ctx, principal(ctx).User.ID, id, change)
 	return both(conversationOf(c)), err
 }
 
@@ -132,41 +181,14 @@ func (s *Server) deleteConversation(ctx context.Context, in *conversationInput) 
 	return messageBody{Message: "Conversation deleted"}, s.o.Chats.DeleteConversation(ctx, principal(ctx).User.ID, id)
 }
 
-type messagesInput struct {
-	Paging
-	ID            string `path:"id"`
-	BranchID      string `query:"branch_id" doc:"main by default"`
-	BranchIDCamel string `query:"branchId"`
+type deletedAllBody struct {
+	DeletedCount int    `json:"deleted_count"`
+	Message      string `json:"message"`
 }
 
-// messagesBody is a page of a branch, oldest message first.
-type messagesBody struct {
-	Items    []twins[turnBody] `json:"items"`
-	Messages []twins[turnBody] `json:"messages"`
-	Total    int               `json:"total"`
-	Page     int               `json:"page"`
-	PageSize int               `json:"pageSize"`
-	Offset   int               `json:"offset"`
-	Limit    int               `json:"limit"`
-}
-
-func (b messagesBody) bare() (any, int) { return b.Items, b.Total }
-
-func (s *Server) listMessages(ctx context.Context, in *messagesInput) (messagesBody, error) {
-	id, err := parseID(in.ID, "conversation")
-	if err != nil {
-		return messagesBody{}, err
-	}
-	branch := cmp.Or(in.BranchID, in.BranchIDCamel, voiceassist.MainBranch)
-	offset, limit := in.window(requestOf(ctx).flat)
-	list, total, err := s.o.Chats.Messages(ctx, principal(ctx).User.ID, id, branch, offset, limit)
-	if err != nil {
-		return messagesBody{}, err
-	}
-	rows := turnsOf(list)
-	return messagesBody{
-		Items: rows, Messages: rows, Total: total, Page: offset/limit + 1, PageSize: limit, Offset: offset, Limit: limit,
-	}, nil
+func (s *Server) deleteConversations(ctx context.Context, _ *none) (twins[deletedAllBody], error) {
+	n, err := s.o.Chats.DeleteConversations(ctx, principal(ctx).User.ID)
+	return both(deletedAllBody{DeletedCount: n, Message: "All conversations deleted"}), err
 }
 
 // provedBody is a citation with the passage it quotes.

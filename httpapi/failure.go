@@ -27,6 +27,7 @@ var statuses = map[voiceassist.Code]int{
 	voiceassist.NotFound:         http.StatusNotFound,
 	voiceassist.MethodNotAllowed: http.StatusMethodNotAllowed,
 	voiceassist.Conflict:         http.StatusConflict,
+	voiceassist.Gone:             http.StatusGone,
 	voiceassist.TooLarge:         http.StatusRequestEntityTooLarge,
 	voiceassist.UnsupportedMedia: http.StatusUnsupportedMediaType,
 	voiceassist.RateLimited:      http.StatusTooManyRequests,

@@ -14,6 +14,7 @@ type metrics struct {
 	uploads  prometheus.Gauge
 	searches prometheus.Gauge
 	audits   prometheus.Gauge
+	exports  prometheus.Gauge
 }
 
 func newMetrics(r prometheus.Registerer) *metrics {
@@ -39,9 +40,13 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			Name: "voiceassist_http_audits_in_flight",
 			Help: "Exports and checks of the audit log under way.",
 		}),
+		exports: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "voiceassist_http_exports_in_flight",
+			Help: "Conversations being made into PDFs.",
+		}),
 	}
 	if r != nil {
-		r.MustRegister(m.took, m.inFlight, m.uploads, m.searches, m.audits)
+		r.MustRegister(m.took, m.inFlight, m.uploads, m.searches, m.audits, m.exports)
 	}
 	return m
 }

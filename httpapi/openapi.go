@@ -263,14 +263,14 @@ func asTaken(schema object) object {
 			text["pattern"] = `^[^\x00]*$`
 		}
 		if !slices.Contains(required, any(name)) {
-			properties[name] = optional(p)
+			properties[name] = orNull(p)
 		}
 	}
 	return schema
 }
 
-// optional is a schema that also allows null.
-func optional(schema object) object {
+// orNull is a schema that also allows null.
+func orNull(schema object) object {
 	if enum, ok := schema["enum"].([]any); ok && !slices.Contains(enum, nil) {
 		schema["enum"] = append(enum, nil)
 	}

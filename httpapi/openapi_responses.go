@@ -216,6 +216,8 @@ func (d described) security() []map[string][]string {
 		schemes = []string{"bearer", "session", "token"}
 	case d.access == anyone:
 		return nil
+	case d.access == guest:
+		schemes = []string{"", "bearer", "apiKey"}
 	case d.sessionOnly:
 		schemes = []string{"bearer"}
 	case stream:
@@ -225,7 +227,11 @@ func (d described) security() []map[string][]string {
 	}
 	var security []map[string][]string
 	for _, name := range schemes {
-		security = append(security, map[string][]string{name: {}})
+		scheme := map[string][]string{}
+		if name != "" {
+			scheme[name] = []string{}
+		}
+		security = append(security, scheme)
 	}
 	return security
 }

@@ -2,12 +2,14 @@ package httpapi
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
 	"net/http"
 	"reflect"
 	"strings"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humafiber"
@@ -42,7 +44,8 @@ type route struct {
 	query    []formField          // query parameters of a raw route
 	replies  map[int]reflect.Type // resources of a raw route, by status
 
-	sessionOnly bool // not for API keys
+	sessionOnly bool          // not for API keys
+	timeout     time.Duration // of the handler
 }
 
 // formField describes a part of a multipart body.
@@ -91,6 +94,9 @@ func isSocket(r *route) {
 	r.op.DefaultStatus = http.StatusSwitchingProtocols
 }
 
+// lasting gives the handler longer than others have.
+func lasting(d time.Duration) option { return func(r *route) { r.timeout = d } }
+
 // limitedBy counts requests against a rate other than the usual one.
 func limitedBy(rate rateName) option { return func(r *route) { r.rate = rate } }
 
@@ -116,22 +122,26 @@ func del[In, Out any](sec section, path string, a access, summary string, h hand
 
 // output is the output of every operation, as huma wants it. Body has the type
 // of what the handler returns, which only our own description tells.
-type output struct{ Body any }
+type output struct {
+	Status int
+	Body   any
+}
 
 func register[In, Out any](sec section, method, path string, a access, summary string, h handler[In, Out], opts []option) {
-	r := route{access: a, rate: a.rate(), op: describe(sec, method, path, a, summary)}
+	r := route{access: a, rate: a.rate(), timeout: requestTimeout, op: describe(sec, method, path, a, summary)}
 	for _, o := range opts {
 		o(&r)
 	}
 	r.op.Middlewares = huma.Middlewares{sec.s.admission(r)}
 	huma.Register(sec.s.api, r.op, func(ctx context.Context, in *In) (*output, error) {
-		ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+		ctx, cancel := context.WithTimeout(ctx, r.timeout)
 		defer cancel()
-		out, err := h(voiceassist.WithActor(ctx, requestOf(ctx).actor()), in)
+		req := requestOf(ctx)
+		out, err := h(voiceassist.WithActor(ctx, req.actor()), in)
 		if err != nil {
 			return nil, refusal{err}
 		}
-		return &output{out}, nil
+		return &output{Status: cmp.Or(req.status, r.op.DefaultStatus, http.StatusOK), Body: out}, nil
 	})
 	sec.s.described = append(sec.s.described, described{
 		route: r, reply: reflect.TypeFor[Out](), input: operationOf(sec.s.api.OpenAPI().Paths[path], method),
@@ -195,9 +205,12 @@ func (s *Server) admission(r route) func(huma.Context, func(huma.Context)) {
 func (s *Server) admit(c *fiber.Ctx, r route) error {
 	req := requestOf(c.Context())
 	req.route = r.op.Path
-	if r.access == anyone {
+	if r.access == anyone || r.access == guest {
 		if err := s.count(c.UserContext(), r.rate, clientKey(req.ip)); err != nil {
 			return err
+		}
+		if r.access == guest {
+			req.who, _ = s.identify(c, r.cookie) // whoever cannot be identified is nobody
 		}
 		return checkQuery(c)
 	}
@@ -280,6 +293,7 @@ type access int
 
 const (
 	anyone   access = iota
+	guest           // anyone, and who it is is known if they are signed in
 	signedIn        // any user
 	viewer          // users who may read the admin API
 	admin           // users who may change things
@@ -303,7 +317,7 @@ func (a access) rate() rateName {
 // errors are the statuses with which a caller can be refused.
 func (a access) errors() []int {
 	switch a {
-	case anyone:
+	case anyone, guest:
 		return nil
 	case signedIn:
 		return []int{http.StatusUnauthorized}

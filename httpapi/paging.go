@@ -48,3 +48,12 @@ func parseID(id, what string) (uuid.UUID, error) {
 	}
 	return parsed, nil
 }
+
+// parseOptionalID is parseID for an id that may be missing or "", which is nil.
+func parseOptionalID(id *string, what string) (*uuid.UUID, error) {
+	if orEmpty(id) == "" {
+		return nil, nil //nolint:nilnil // documented: there is none
+	}
+	parsed, err := parseID(*id, what)
+	return &parsed, err
+}

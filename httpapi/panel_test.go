@@ -178,7 +178,7 @@ func TestABulkActionSaysWhatBecameOfEachUser(t *testing.T) {
 			t.Errorf("%s leaves %s, want %s", c.action, got, c.state)
 		}
 	}
-	if got := s.actions(zoe); got != "user.deactivated user.activated user.role_changed user.deleted" {
+	if got := s.history(zoe); got != "user.deactivated user.activated user.role_changed user.deleted" {
 		t.Errorf("audited: %s", got)
 	}
 	bulk(422, `"action":"set_role"`, ada.User.ID.String())

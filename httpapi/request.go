@@ -27,10 +27,11 @@ type request struct {
 	ip          netip.Addr
 	start       time.Time
 
-	route string                // the pattern that matched; "" if none did
-	who   voiceassist.Principal // zero: nobody
-	limit *voiceassist.Decision // the rate limit that counted it
-	err   error                 // why it failed
+	route  string                // the pattern that matched; "" if none did
+	status int                   // of success, where it is not the operation's usual one; else 0
+	who    voiceassist.Principal // zero: nobody
+	limit  *voiceassist.Decision // the rate limit that counted it
+	err    error                 // why it failed
 
 	tokens    *voiceassist.Tokens // for the session cookie
 	signedOut bool                // the session cookie goes

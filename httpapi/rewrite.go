@@ -26,6 +26,7 @@ var aliases = []struct{ from, to string }{
 	{"/api/docs", "/docs"},
 	{"/api/api", "/api"},
 	{"/api/ws", "/ws"},
+	{"/shared", "/api/shared"},
 	{"/admin", "/api/admin"},
 	{"/kb", "/api/kb"},
 }

@@ -117,15 +117,38 @@ func (s *Server) conversationRoutes() {
 	get(sec, "/api/conversations", signedIn, "List conversations", s.listConversations)
 	post(sec, "/api/conversations", signedIn, "Begin a conversation", s.createConversation, status(201))
 	get(sec, "/api/conversations/{id}", signedIn, "A conversation", s.getConversation)
+	del(sec, "/api/conversations/all", signedIn, "Delete all conversations", s.deleteConversations) // before {id}, which all would be
 	put(sec, "/api/conversations/{id}", signedIn, "Change a conversation", s.updateConversation)
 	patch(sec, "/api/conversations/{id}", signedIn, "Change a conversation", s.updateConversation)
 	del(sec, "/api/conversations/{id}", signedIn, "Delete a conversation", s.deleteConversation)
+	get(sec, "/api/conversations/{id}/branches", signedIn, "The branches of a conversation", s.listBranches)
+	post(sec, "/api/conversations/{id}/branches", signedIn, "Fork a conversation after a message", s.createBranch, status(201), fails(404, 409))
+	get(sec, "/api/conversations/{id}/branches/{bid}/messages", signedIn, "The messages of a branch", s.listBranchMessages)
 	get(sec, "/api/conversations/{id}/messages", signedIn, "The messages of a branch", s.listMessages)
+	post(sec, "/api/conversations/{id}/messages", signedIn, "Store a message", s.addMessage, status(201))
+	patch(sec, "/api/conversations/{id}/messages/{mid}", signedIn, "Change what the user said", s.updateMessage, fails(404, 409))
+	del(sec, "/api/conversations/{id}/messages/{mid}", signedIn, "Delete a message", s.deleteMessage, fails(404, 409))
+	post(sec, "/api/conversations/{id}/messages/{mid}/regenerate", signedIn, "Answer a question again, and wait for the answer", s.regenerate, lasting(answerTimeout), fails(404, 409, 503))
 	get(sec, "/api/citations/{id}", signedIn, "A citation with the passage it quotes", s.getCitation)
 }
 
 // Folders, sharing and export of conversations.
 func (s *Server) folderRoutes() {
+	sec := section{s, "Folders, sharing and export"}
+	get(sec, "/api/folders", signedIn, "List folders", s.listFolders)
+	post(sec, "/api/folders", signedIn, "Create a folder", s.createFolder, status(201), fails(404, 409))
+	get(sec, "/api/folders/tree", signedIn, "All folders, inside one another", s.folderTree)
+	get(sec, "/api/folders/{id}", signedIn, "A folder", s.getFolder, fails(404))
+	put(sec, "/api/folders/{id}", signedIn, "Change a folder", s.updateFolder, fails(404, 409))
+	patch(sec, "/api/folders/{id}", signedIn, "Change a folder", s.updateFolder, fails(404, 409))
+	del(sec, "/api/folders/{id}", signedIn, "Delete a folder; what is in it moves up, conversations to no folder", s.deleteFolder, fails(404, 409))
+	post(sec, "/api/folders/{id}/move/{target}", signedIn, "Move a folder into another, or to root", s.moveFolder, fails(404, 409))
+	post(sec, "/api/sessions/{id}/share", signedIn, "Make a link by which others read a conversation", s.createShare, status(201), fails(404, 409))
+	get(sec, "/api/sessions/{id}/shares", signedIn, "The links to a conversation that work", s.listShares, fails(404))
+	del(sec, "/api/sessions/{id}/share/{token}", signedIn, "Revoke a link", s.revokeShare, fails(404))
+	get(sec, "/api/shared/{token}", guest, "Read a shared conversation", s.openShare, withCookie, fails(401, 404, 410))
+	raw(sec, "GET", "/api/sessions/{id}/export/markdown", signedIn, "A conversation as Markdown", s.exportMarkdown, withCookie, produces("text/markdown"), fails(404))
+	raw(sec, "GET", "/api/sessions/{id}/export/pdf", signedIn, "A conversation as PDF", s.exportPDF, withCookie, produces("application/pdf"), fails(404, 413, 503))
 }
 
 // Files, and attachments of messages.

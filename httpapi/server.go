@@ -36,6 +36,9 @@ type Options struct {
 
 	Assistant Assistant // nil: the chat sockets are unavailable
 	Chats     Chats
+	Folders   Folders
+	Shares    Shares
+	Secrets   Secrets // hashes the passwords of shares
 
 	Limits Limits       // nil: no rate limits
 	JobsUI http.Handler // what /api/admin/jobs/ shows to admins; nil: not found
@@ -94,6 +97,7 @@ type Server struct {
 	audits   *gate
 	readings *readings
 	probes   *probes
+	exports  *gate
 	sockets  *sockets
 
 	// base is the context of all handlers. It outlives the context of Serve by
@@ -110,8 +114,12 @@ const (
 	writeTimeout   = 10 * time.Minute
 	idleTimeout    = 75 * time.Second
 	requestTimeout = 30 * time.Second // of handlers that answer with JSON
+	answerTimeout  = 3 * time.Minute  // of handlers that wait for an answer, which has a shorter limit of its own
 	drainTimeout   = 15 * time.Second // for requests under way when serving ends
 )
+
+// maxExports is how many PDFs are made at the same time.
+const maxExports = 2
 
 // New returns a Server for o.
 func New(o Options) *Server {
@@ -122,6 +130,7 @@ func New(o Options) *Server {
 	s.audits = newGate(maxAudits, o.BusyWait, s.metrics.audits)
 	s.readings = newReadings()
 	s.probes = newProbes(o.Services, o.Log)
+	s.exports = newGate(maxExports, o.BusyWait, s.metrics.exports)
 	s.sockets = newSockets(s, o.Registry)
 	s.base, s.stop = context.WithCancel(context.Background())
 	s.app = fiber.New(fiber.Config{

@@ -112,6 +112,9 @@ func startWith(t *testing.T, people func(*accounts.Options), change ...func(*htt
 		EraseAfter: time.Hour,
 		Audit:      db,
 		Machine:    machine.New(),
+		Folders:    db,
+		Shares:     db,
+		Secrets:    service,
 	}
 	for _, f := range change {
 		f(&o)
@@ -256,6 +259,20 @@ func (s *suite) signIn(role voiceassist.Role) voiceassist.SignIn {
 func (s *suite) setRole(in voiceassist.SignIn, role voiceassist.Role) {
 	s.t.Helper()
 	s.sql(`UPDATE users SET role = $2 WHERE id = $1`, in.User.ID, role)
+}
+
+// count asks the database for a number.
+func (s *suite) count(query string, args ...any) (n int) {
+	s.t.Helper()
+	conn, err := pgx.Connect(s.t.Context(), s.dbURL)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer conn.Close(s.t.Context())
+	if err := conn.QueryRow(s.t.Context(), query, args...).Scan(&n); err != nil {
+		s.t.Fatal(err)
+	}
+	return n
 }
 
 func (s *suite) sql(statement string, args ...any) {

@@ -24,6 +24,8 @@ type assistant struct {
 	db   *postgres.DB
 	hold chan struct{} // if not nil, each piece but the first waits for it
 	err  error         // of the end, if the answer is to fail
+
+	styles []voiceassist.AnswerStyle // asked for, of answers that were written again
 }
 
 var answerPieces = []string{"Aspirin ", "helps ", "[1]."}
@@ -35,6 +37,11 @@ func (a *assistant) Begin(ctx context.Context, q voiceassist.Question) (voiceass
 		return voiceassist.Exchange{}, voiceassist.FieldError("content", "content must not be empty")
 	}
 	return a.db.BeginAnswer(ctx, q)
+}
+
+func (a *assistant) Regenerate(ctx context.Context, r voiceassist.Regeneration) (voiceassist.Exchange, error) {
+	a.styles = append(a.styles, r.Style)
+	return a.db.BeginRegeneration(ctx, r)
 }
 
 func (a *assistant) Answer(ctx context.Context, x voiceassist.Exchange) iter.Seq2[voiceassist.AnswerEvent, error] {
@@ -73,12 +80,12 @@ func (a *assistant) say(ctx context.Context, m *voiceassist.Message, yield func(
 }
 
 // startChat starts a server with an assistant and a user.
-func startChat(t *testing.T, a *assistant) (*suite, voiceassist.SignIn) {
+func startChat(t *testing.T, a *assistant, change ...func(*httpapi.Options)) (*suite, voiceassist.SignIn) {
 	t.Helper()
-	s := start(t, func(o *httpapi.Options) {
+	s := start(t, append(change, func(o *httpapi.Options) {
 		a.db = o.Chats.(*postgres.DB)
 		o.Assistant = a
-	})
+	})...)
 	return s, s.signIn(voiceassist.RoleUser)
 }
 

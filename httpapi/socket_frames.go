@@ -92,7 +92,7 @@ func (k *socket) startSession(f clientFrame) error {
 	}
 	var c voiceassist.Conversation
 	if id == uuid.Nil {
-		c, err = k.ss.s.o.Chats.CreateConversation(ctx, user, "")
+		c, err = k.ss.s.o.Chats.CreateConversation(ctx, user, "", nil)
 	} else {
 		c, err = k.ss.s.o.Chats.Conversation(ctx, user, id)
 	}

@@ -29,8 +29,8 @@ func (s *suite) another(name string, role voiceassist.Role) voiceassist.SignIn {
 	return in
 }
 
-// actions returns the audited actions on a user, oldest first, as one string.
-func (s *suite) actions(in voiceassist.SignIn) string {
+// history is the audited actions on a user, oldest first, as one string.
+func (s *suite) history(in voiceassist.SignIn) string {
 	s.t.Helper()
 	return s.read(`
 		SELECT coalesce(string_agg(action, ' ' ORDER BY at, id), '')
@@ -92,7 +92,7 @@ func TestAProfileIsChangedByItsOwner(t *testing.T) {
 	}
 	s.want(400, s.do("PUT", "/api/users/me", `{`, as(in.Access)))
 	s.want(401, s.do("PUT", "/api/users/me", `{}`))
-	if got := strings.Count(s.actions(in), "user.updated"); got != 6 {
+	if got := strings.Count(s.history(in), "user.updated"); got != 6 {
 		t.Errorf("%d audited changes, want 6", got)
 	}
 	if details := s.read(`SELECT string_agg(details::text, ' ') FROM audit_entries WHERE action = 'user.updated'`); strings.Contains(details, "Grace") || strings.Contains(details, "example") {
@@ -248,7 +248,7 @@ func TestAChangeOfRoleOrStandingEndsSessionsAndIsAudited(t *testing.T) {
 	alive(200, login())
 	s.sql(`UPDATE users SET full_name = '', first_name = '', last_name = '' WHERE id = $1`, user.User.ID)
 	s.want(200, s.do("PUT", path+"/deactivate", "", as(admin.Access))) // somebody without a name, too
-	if got := s.actions(user); got != "user.role_changed user.role_changed user.deactivated user.activated user.deactivated" {
+	if got := s.history(user); got != "user.role_changed user.role_changed user.deactivated user.activated user.deactivated" {
 		t.Errorf("audited: %s", got)
 	}
 	if got := s.read(`SELECT details->>'reason' FROM audit_entries WHERE action = 'user.role_changed' ORDER BY at LIMIT 1`); got != "head of department" {
@@ -327,7 +327,7 @@ func TestADeletedUserIsShutOutAndMayBeTakenBackUntilErased(t *testing.T) {
 	if got := s.read(`SELECT count(*)::text FROM conversations`); got != "0" {
 		t.Errorf("%s conversations of nobody", got)
 	}
-	if got := s.actions(user); got != "user.deleted user.activated user.deleted user.deleted user.erased" {
+	if got := s.history(user); got != "user.deleted user.activated user.deleted user.deleted user.erased" {
 		t.Errorf("audited: %s", got)
 	}
 	if got := s.read(`SELECT count(*)::text FROM audit_people WHERE email = 'ada@example.org'`); got != "0" {

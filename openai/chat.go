@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"math"
 	"math/rand/v2"
 	"regexp"
 	"time"
@@ -119,6 +120,10 @@ func (c *Client) request(r voiceassist.ChatRequest) openai.ChatCompletionRequest
 	} else {
 		request.MaxTokens = r.MaxTokens //nolint:staticcheck // deprecated by OpenAI, the only name that other services know
 		request.Temperature = 0.1
+		if r.Temperature != nil {
+			// A plain 0 would be left out of the request, and be the service's own default.
+			request.Temperature = max(float32(*r.Temperature), math.SmallestNonzeroFloat32)
+		}
 	}
 	for _, m := range r.Messages {
 		request.Messages = append(request.Messages, openai.ChatCompletionMessage{Role: string(m.Role), Content: m.Content})

@@ -29,8 +29,10 @@ type Message struct {
 
 // Chat is a request to continue a chat.
 type Chat struct {
-	Model    string    `json:"model"`
-	Messages []Message `json:"messages"`
+	Model       string    `json:"model"`
+	Messages    []Message `json:"messages"`
+	MaxTokens   int       `json:"max_tokens"`
+	Temperature float64   `json:"temperature"`
 }
 
 // Last returns the content of the last message, the question.

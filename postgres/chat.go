@@ -25,7 +25,7 @@ var firstQuestionSpace = uuid.MustParse("3c0f3a0e-57d4-5b7c-8a2e-0f1f6a3d9c52")
 // is named after the question. The same ClientMessageID in the same branch is
 // the same question: its exchange is returned as it stands, marked Duplicate,
 // and that goes for a first question sent twice, too. A conversation of
-// somebody else is NotFound.
+// somebody else is NotFound, and so is a branch that it does not have.
 func (db *DB) BeginAnswer(ctx context.Context, q voiceassist.Question) (x voiceassist.Exchange, err error) {
 	if q.BranchID == "" {
 		q.BranchID = voiceassist.MainBranch
@@ -37,7 +37,10 @@ func (db *DB) BeginAnswer(ctx context.Context, q voiceassist.Question) (x voicea
 				return err
 			}
 		}
-		if err := touchConversation(ctx, tx, q); err != nil {
+		if err := touchConversation(ctx, tx, q.UserID, q.ConversationID, q.Content); err != nil {
+			return err
+		}
+		if err := checkBranch(ctx, tx, q.ConversationID, q.BranchID); err != nil {
 			return err
 		}
 		x, err = exchange(ctx, tx, q)
@@ -64,23 +67,24 @@ func insertConversation(ctx context.Context, tx pgx.Tx, userID, id uuid.UUID) er
 	return err
 }
 
-// touchConversation locks the conversation, so that questions in it are stored
-// one after the other.
-func touchConversation(ctx context.Context, tx pgx.Tx, q voiceassist.Question) error {
-	title := voiceassist.Preview(strings.Join(strings.Fields(q.Content), " "), titleLength)
+// touchConversation locks the user's conversation, so that what is stored in
+// it is stored one after the other, and names it after what the user says in it
+// first.
+func touchConversation(ctx context.Context, tx pgx.Tx, userID, id uuid.UUID, said string) error {
+	title := voiceassist.Preview(strings.Join(strings.Fields(said), " "), titleLength)
 	tag, err := tx.Exec(ctx, `
 		UPDATE conversations
 		SET title = CASE WHEN title = '' THEN $3 ELSE title END, updated_at = now()
-		WHERE id = $1 AND user_id = $2`, q.ConversationID, q.UserID, title)
+		WHERE id = $1 AND user_id = $2`, id, userID, title)
 	if err == nil && tag.RowsAffected() == 0 {
-		return voiceassist.Errorf(voiceassist.NotFound, "conversation not found")
+		err = pgx.ErrNoRows
 	}
-	return err
+	return notFound(err, "conversation")
 }
 
 // exchange finds or stores the question, and finds or begins its answer.
 func exchange(ctx context.Context, tx pgx.Tx, q voiceassist.Question) (voiceassist.Exchange, error) {
-	question, err := findQuestion(ctx, tx, q)
+	question, err := findByClientID(ctx, tx, q.ConversationID, q.BranchID, q.ClientMessageID)
 	if errors.Is(err, pgx.ErrNoRows) {
 		question, err = insertQuestion(ctx, tx, q)
 	}
@@ -95,33 +99,64 @@ func exchange(ctx context.Context, tx pgx.Tx, q voiceassist.Question) (voiceassi
 	if !errors.Is(err, pgx.ErrNoRows) {
 		return voiceassist.Exchange{}, err
 	}
-	answer, err = insertAnswer(ctx, tx, question)
+	answer, err = insertAnswer(ctx, tx, question, question.BranchID)
 	return voiceassist.Exchange{Question: question, Answer: answer}, err
 }
 
-func findQuestion(ctx context.Context, tx pgx.Tx, q voiceassist.Question) (voiceassist.Message, error) {
-	if q.ClientMessageID == "" {
+// findByClientID returns the message of a branch that a client has given this
+// name, or pgx.ErrNoRows; "" names nothing.
+func findByClientID(ctx context.Context, tx pgx.Tx, conversationID uuid.UUID, branch, clientMessageID string) (voiceassist.Message, error) {
+	if clientMessageID == "" {
 		return voiceassist.Message{}, pgx.ErrNoRows
 	}
 	return oneMessage(tx.Query(ctx, `
 		SELECT `+messageColumns+`
 		FROM messages m
-		WHERE m.conversation_id = $1 AND m.branch_id = $2 AND m.client_message_id = $3`,
-		q.ConversationID, q.BranchID, q.ClientMessageID))
+		WHERE m.conversation_id = $1 AND m.branch_id = $2 AND m.client_message_id = $3`, conversationID, branch, clientMessageID))
 }
 
 func insertQuestion(ctx context.Context, tx pgx.Tx, q voiceassist.Question) (voiceassist.Message, error) {
+	parent, err := lastSeen(ctx, tx, q.ConversationID, q.BranchID)
+	if err != nil {
+		return voiceassist.Message{}, err
+	}
+	return insertMessage(ctx, tx, voiceassist.Message{
+		ConversationID: q.ConversationID, BranchID: q.BranchID, ParentID: parent, ClientMessageID: q.ClientMessageID,
+		Role: voiceassist.SpeakerUser, Content: q.Content, Status: voiceassist.MessageComplete,
+	})
+}
+
+// lastSeen returns the id of the last message that a branch sees, nil if it
+// sees none.
+func lastSeen(ctx context.Context, tx pgx.Tx, conversationID uuid.UUID, branch string) (id *uuid.UUID, err error) {
+	err = tx.QueryRow(ctx, lineage+`
+		SELECT m.id
+		FROM messages m
+		JOIN lineage l ON l.branch_id = m.branch_id AND m.seq <= l.until
+		WHERE m.conversation_id = $1
+		ORDER BY m.seq DESC
+		LIMIT 1`, conversationID, branch).Scan(&id)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, nil //nolint:nilnil // documented: nothing was said yet
+	}
+	return id, err
+}
+
+// insertMessage stores a message with an id of its own, and counts it.
+func insertMessage(ctx context.Context, tx pgx.Tx, m voiceassist.Message) (voiceassist.Message, error) {
+	if m.Metadata == nil {
+		m.Metadata = map[string]any{}
+	}
 	return oneMessage(tx.Query(ctx, `
-		INSERT INTO messages AS m (id, conversation_id, branch_id, parent_id, client_message_id, role, content, status)
-		SELECT $1, $2, $3, (
-			SELECT last.id
-			FROM messages last
-			WHERE last.conversation_id = $2 AND last.branch_id = $3
-			ORDER BY last.seq DESC
-			LIMIT 1
-		), nullif($4, ''), 'user', $5, 'complete'
+		WITH counted AS (
+			UPDATE conversations
+			SET message_count = message_count + 1, updated_at = now()
+			WHERE id = $2
+		)
+		INSERT INTO messages AS m (id, conversation_id, branch_id, parent_id, client_message_id, role, content, status, metadata)
+		VALUES ($1, $2, $3, $4, nullif($5, ''), $6, $7, $8, $9)
 		RETURNING `+messageColumns,
-		uuid.Must(uuid.NewV7()), q.ConversationID, q.BranchID, q.ClientMessageID, q.Content))
+		uuid.Must(uuid.NewV7()), m.ConversationID, m.BranchID, m.ParentID, m.ClientMessageID, m.Role, m.Content, m.Status, m.Metadata))
 }
 
 func findAnswer(ctx context.Context, tx pgx.Tx, question uuid.UUID) (voiceassist.Message, error) {
@@ -133,12 +168,11 @@ func findAnswer(ctx context.Context, tx pgx.Tx, question uuid.UUID) (voiceassist
 		LIMIT 1`, question))
 }
 
-func insertAnswer(ctx context.Context, tx pgx.Tx, question voiceassist.Message) (voiceassist.Message, error) {
-	return oneMessage(tx.Query(ctx, `
-		INSERT INTO messages AS m (id, conversation_id, branch_id, parent_id, role, content, status)
-		VALUES ($1, $2, $3, $4, 'assistant', '', 'streaming')
-		RETURNING `+messageColumns,
-		uuid.Must(uuid.NewV7()), question.ConversationID, question.BranchID, question.ID))
+func insertAnswer(ctx context.Context, tx pgx.Tx, question voiceassist.Message, branch string) (voiceassist.Message, error) {
+	return insertMessage(ctx, tx, voiceassist.Message{
+		ConversationID: question.ConversationID, BranchID: branch, ParentID: &question.ID,
+		Role: voiceassist.SpeakerAssistant, Status: voiceassist.MessageStreaming,
+	})
 }
 
 // FinishAnswer stores the end of a streaming answer: content, status, model,
@@ -191,18 +225,20 @@ func (db *DB) Answer(ctx context.Context, id uuid.UUID) (voiceassist.Message, er
 	return messages[0], err
 }
 
-// History returns the last messages of a branch before the given one, at most
-// limit, oldest first, without citations. Answers that have not ended are left
-// out.
+// History returns the last messages that a branch sees before the given one,
+// at most limit, oldest first, without citations. Answers that have not ended
+// are left out, and what a client stored as the system's: that is for readers
+// and instructs nobody.
 func (db *DB) History(ctx context.Context, before voiceassist.Message, limit int) ([]voiceassist.Message, error) {
-	rows, err := db.pool.Query(ctx, `
+	rows, err := db.pool.Query(ctx, lineage+`
 		SELECT `+messageColumns+`
 		FROM (
-			SELECT *
-			FROM messages
-			WHERE conversation_id = $1 AND branch_id = $2 AND status <> 'streaming'
-				AND seq < (SELECT seq FROM messages WHERE id = $3)
-			ORDER BY seq DESC
+			SELECT m.*
+			FROM messages m
+			JOIN lineage l ON l.branch_id = m.branch_id AND m.seq <= l.until
+			WHERE m.conversation_id = $1 AND m.status <> 'streaming' AND m.role <> 'system'
+				AND m.seq < (SELECT seq FROM messages WHERE id = $3)
+			ORDER BY m.seq DESC
 			LIMIT $4
 		) m
 		ORDER BY m.seq`, before.ConversationID, before.BranchID, before.ID, limit)

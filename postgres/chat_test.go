@@ -173,11 +173,14 @@ func TestConversationsBelongToTheirUser(t *testing.T) {
 	exec(`INSERT INTO users (id, email, password_hash) VALUES ($1, 'stranger@example.com', '-')`, stranger)
 	title := "Mine now"
 	for name, f := range map[string]func() error{
-		"Conversation":       func() error { _, err := db.Conversation(t.Context(), stranger, id); return err },
-		"Messages":           func() error { _, _, err := db.Messages(t.Context(), stranger, id, "main", 0, 1); return err },
-		"UserMessage":        func() error { _, err := db.UserMessage(t.Context(), stranger, stored.ID); return err },
-		"Citation":           func() error { _, _, err := db.Citation(t.Context(), stranger, stored.Citations[0].ID); return err },
-		"UpdateConversation": func() error { _, err := db.UpdateConversation(t.Context(), stranger, id, &title, nil); return err },
+		"Conversation": func() error { _, err := db.Conversation(t.Context(), stranger, id); return err },
+		"Messages":     func() error { _, _, err := db.Messages(t.Context(), stranger, id, "main", 0, 1); return err },
+		"UserMessage":  func() error { _, err := db.UserMessage(t.Context(), stranger, stored.ID); return err },
+		"Citation":     func() error { _, _, err := db.Citation(t.Context(), stranger, stored.Citations[0].ID); return err },
+		"UpdateConversation": func() error {
+			_, err := db.UpdateConversation(t.Context(), stranger, id, voiceassist.ConversationChange{Title: &title})
+			return err
+		},
 		"DeleteConversation": func() error { return db.DeleteConversation(t.Context(), stranger, id) },
 		"BeginAnswer": func() error {
 			_, err := db.BeginAnswer(t.Context(), voiceassist.Question{UserID: stranger, ConversationID: id, Content: "Hm?"})
@@ -193,13 +196,13 @@ func TestConversationsBelongToTheirUser(t *testing.T) {
 func TestConversationIsChangedAndDeleted(t *testing.T) {
 	t.Parallel()
 	db, _, user := chatLedger(t)
-	c, err := db.CreateConversation(t.Context(), user, "A title")
+	c, err := db.CreateConversation(t.Context(), user, "A title", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	x := begin(t, db, voiceassist.Question{UserID: user, ConversationID: c.ID, Content: "Why?"})
 	archived := true
-	changed, err := db.UpdateConversation(t.Context(), user, c.ID, nil, &archived)
+	changed, err := db.UpdateConversation(t.Context(), user, c.ID, voiceassist.ConversationChange{Archived: &archived})
 	if err != nil || changed.Title != "A title" || !changed.Archived || changed.MessageCount != 2 {
 		t.Errorf("UpdateConversation = %+v, %v", changed, err)
 	}

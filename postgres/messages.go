@@ -12,12 +12,12 @@ import (
 // messageColumns are read by scanMessage, in this order.
 const messageColumns = `
 	m.id, m.conversation_id, m.branch_id, m.parent_id, coalesce(m.client_message_id, ''), m.role, m.content, m.status,
-	m.model, m.tokens, m.created_at`
+	m.model, m.tokens, m.metadata, m.created_at`
 
 func scanMessage(row pgx.CollectableRow) (voiceassist.Message, error) {
 	var m voiceassist.Message
 	err := row.Scan(&m.ID, &m.ConversationID, &m.BranchID, &m.ParentID, &m.ClientMessageID, &m.Role, &m.Content, &m.Status,
-		&m.Model, &m.Tokens, &m.CreatedAt)
+		&m.Model, &m.Tokens, &m.Metadata, &m.CreatedAt)
 	return m, err
 }
 
@@ -28,24 +28,34 @@ func oneMessage(rows pgx.Rows, err error) (voiceassist.Message, error) {
 	return pgx.CollectExactlyOneRow(rows, scanMessage)
 }
 
-// Messages returns a page of a branch of the user's conversation, oldest
-// first, with citations, and how many the branch has. A negative offset counts
-// from the end: -100 begins at the hundredth last.
+// Messages returns a page of what a branch of the user's conversation sees,
+// oldest first, with citations, and how many messages that are. A negative
+// offset counts from the end: -100 begins at the hundredth last.
 func (db *DB) Messages(ctx context.Context, userID, conversationID uuid.UUID, branch string, offset, limit int) (page []voiceassist.Message, total int, err error) {
-	err = db.pool.QueryRow(ctx, `
-		SELECT (SELECT count(*) FROM messages m WHERE m.conversation_id = c.id AND m.branch_id = $3)
+	var known bool
+	err = db.pool.QueryRow(ctx, lineage+`
+		SELECT `+branchKnown+`, (
+			SELECT count(*)
+			FROM messages m
+			JOIN lineage l ON l.branch_id = m.branch_id AND m.seq <= l.until
+			WHERE m.conversation_id = c.id
+		)
 		FROM conversations c
-		WHERE c.id = $1 AND c.user_id = $2`, conversationID, userID, branch).Scan(&total)
+		WHERE c.id = $1 AND c.user_id = $3`, conversationID, branch, userID).Scan(&known, &total)
 	if err != nil {
 		return nil, 0, notFound(err, "conversation")
+	}
+	if !known {
+		return nil, 0, errNoBranch
 	}
 	if offset < 0 {
 		offset = max(0, total+offset)
 	}
-	rows, err := db.pool.Query(ctx, `
+	rows, err := db.pool.Query(ctx, lineage+`
 		SELECT `+messageColumns+`
 		FROM messages m
-		WHERE m.conversation_id = $1 AND m.branch_id = $2
+		JOIN lineage l ON l.branch_id = m.branch_id AND m.seq <= l.until
+		WHERE m.conversation_id = $1
 		ORDER BY m.seq
 		OFFSET $3 LIMIT $4`, conversationID, branch, offset, limit)
 	if err != nil {
@@ -72,93 +82,4 @@ func (db *DB) UserMessage(ctx context.Context, userID, id uuid.UUID) (voiceassis
 	messages := []voiceassist.Message{m}
 	err = db.attachCitations(ctx, messages)
 	return messages[0], err
-}
-
-// citationColumns are read by scanCitation, in this order.
-const citationColumns = `
-	c.id, c.message_id, c.index, c.document_id, c.passage_id, c.generation, c.page, c.char_start, c.char_end, c.quote,
-	c.section, c.title, c.source_type, c.authors, c.journal, c.year, c.doi, c.pubmed_id, c.url, c.score`
-
-func scanCitation(row pgx.CollectableRow) (voiceassist.Citation, error) {
-	var c voiceassist.Citation
-	err := row.Scan(&c.ID, &c.MessageID, &c.Index, &c.DocumentID, &c.PassageID, &c.Generation, &c.Page, &c.CharStart, &c.CharEnd,
-		&c.Quote, &c.Section, &c.Title, &c.SourceType, &c.Authors, &c.Journal, &c.Year, &c.DOI, &c.PubMedID, &c.URL, &c.Score)
-	return c, err
-}
-
-// attachCitations gives each message its citations, by index, in one query.
-func (db *DB) attachCitations(ctx context.Context, messages []voiceassist.Message) error {
-	place := make(map[uuid.UUID]int, len(messages))
-	ids := make([]uuid.UUID, len(messages))
-	for i, m := range messages {
-		place[m.ID], ids[i] = i, m.ID
-	}
-	rows, err := db.pool.Query(ctx, `
-		SELECT `+citationColumns+`
-		FROM citations c
-		WHERE c.message_id = ANY ($1)
-		ORDER BY c.message_id, c.index`, ids)
-	if err != nil {
-		return classify(err)
-	}
-	citations, err := pgx.CollectRows(rows, scanCitation)
-	if err != nil {
-		return classify(err)
-	}
-	for _, c := range citations {
-		m := &messages[place[c.MessageID]]
-		m.Citations = append(m.Citations, c)
-	}
-	return nil
-}
-
-// insertCitations stores citations of a message and gives them their ids.
-func insertCitations(ctx context.Context, tx pgx.Tx, message uuid.UUID, citations []voiceassist.Citation) error {
-	columns := []string{
-		"id", "message_id", "index", "document_id", "passage_id", "generation", "page", "char_start", "char_end", "quote",
-		"section", "title", "source_type", "authors", "journal", "year", "doi", "pubmed_id", "url", "score",
-	}
-	_, err := tx.CopyFrom(ctx, pgx.Identifier{"citations"}, columns, pgx.CopyFromSlice(len(citations), func(i int) ([]any, error) {
-		c := &citations[i]
-		c.ID, c.MessageID = uuid.Must(uuid.NewV7()), message
-		if c.Authors == nil {
-			c.Authors = []string{}
-		}
-		return []any{
-			c.ID, c.MessageID, c.Index, c.DocumentID, c.PassageID, c.Generation, c.Page, c.CharStart, c.CharEnd, c.Quote,
-			c.Section, c.Title, c.SourceType, c.Authors, c.Journal, c.Year, c.DOI, c.PubMedID, c.URL, c.Score,
-		}, nil
-	}))
-	return err
-}
-
-// Citation returns a citation of one of the user's answers, and the passage it
-// quotes; the passage is nil when the library no longer holds it.
-func (db *DB) Citation(ctx context.Context, userID, id uuid.UUID) (voiceassist.Citation, *voiceassist.Passage, error) {
-	rows, err := db.pool.Query(ctx, `
-		SELECT `+citationColumns+`
-		FROM citations c
-		JOIN messages m ON m.id = c.message_id
-		JOIN conversations v ON v.id = m.conversation_id
-		WHERE c.id = $1 AND v.user_id = $2`, id, userID)
-	if err != nil {
-		return voiceassist.Citation{}, nil, classify(err)
-	}
-	c, err := pgx.CollectExactlyOneRow(rows, scanCitation)
-	if err != nil {
-		return voiceassist.Citation{}, nil, notFound(err, "citation")
-	}
-	rows, err = db.pool.Query(ctx, `
-		SELECT p.id, p.document_id, p.generation, p.ordinal, p.page, p.char_start, p.char_end, p.section, p.text, p.tokens
-		FROM passages p
-		JOIN documents d ON d.id = p.document_id AND d.deleted_at IS NULL
-		WHERE p.id = $1`, c.PassageID)
-	if err != nil {
-		return c, nil, classify(err)
-	}
-	passages, err := pgx.CollectRows(rows, pgx.RowToAddrOfStructByPos[voiceassist.Passage])
-	if err != nil || len(passages) == 0 {
-		return c, nil, classify(err)
-	}
-	return c, passages[0], nil
 }

@@ -30,6 +30,23 @@ func (s *Service) Begin(ctx context.Context, q voiceassist.Question) (voiceassis
 	return x, nil
 }
 
+// Regenerate stores the beginning of another answer, which Answer will write,
+// to a question that was answered before. A style that cannot be is Invalid, a
+// message of somebody else is NotFound, one that answers no question Conflict.
+func (s *Service) Regenerate(ctx context.Context, r voiceassist.Regeneration) (voiceassist.Exchange, error) {
+	if t := r.Style.Temperature; t != nil && !(*t >= 0 && *t <= maxTemperature) {
+		return voiceassist.Exchange{}, voiceassist.FieldError("temperature", "temperature must be between 0 and %d", maxTemperature)
+	}
+	x, err := s.store.BeginRegeneration(ctx, r)
+	if err != nil {
+		return voiceassist.Exchange{}, fmt.Errorf("begin another answer: %w", err)
+	}
+	return x, nil
+}
+
+// maxTemperature is the highest that models know.
+const maxTemperature = 2
+
 // maxNameLength is the longest name that a client may give a branch or a
 // message, in bytes.
 const maxNameLength = 200
@@ -81,7 +98,7 @@ func (s *Service) write(ctx context.Context, x voiceassist.Exchange, yield func(
 	begun := time.Now()
 	w := newWriter(x, s.newProver(), yield)
 	limited, cancel := context.WithTimeout(ctx, s.opts.Timeout)
-	kind, err := s.compose(limited, x.Question, w)
+	kind, err := s.compose(limited, x, w)
 	cancel()
 
 	status, err := outcome(ctx, err, w.left)
@@ -125,7 +142,8 @@ const NothingFound = "I found nothing about this in the library. " +
 	"It may hold no document on the subject, or use other words for it: try naming the condition, drug or study."
 
 // compose writes the text of the answer and gathers its citations.
-func (s *Service) compose(ctx context.Context, question voiceassist.Message, w *writer) (answerKind, error) {
+func (s *Service) compose(ctx context.Context, x voiceassist.Exchange, w *writer) (answerKind, error) {
+	question := x.Question
 	history, err := s.history(ctx, question)
 	if err != nil {
 		return kindNothing, err
@@ -136,7 +154,7 @@ func (s *Service) compose(ctx context.Context, question voiceassist.Message, w *
 		return kindNothing, err
 	}
 	if len(sources) > 0 && s.opts.Model != nil {
-		return kindModel, s.generate(ctx, question.Content, history, sources, w)
+		return kindModel, s.generate(ctx, s.prompt(x, history, sources), sources, w)
 	}
 	if len(sources) > 0 {
 		if quoted, err := s.quote(ctx, q, sources, w); quoted || err != nil {
@@ -169,9 +187,8 @@ func (s *Service) sources(ctx context.Context, q *inquiry) ([]voiceassist.Hit, e
 	return choose(about, s.opts.ContextTokens), nil
 }
 
-// generate lets the model answer from the sources.
-func (s *Service) generate(ctx context.Context, question string, history []voiceassist.Message, sources []voiceassist.Hit, w *writer) error {
-	request := prompt(question, history, sources, s.opts.AnswerTokens)
+// generate lets the model answer a prompt with these sources.
+func (s *Service) generate(ctx context.Context, request voiceassist.ChatRequest, sources []voiceassist.Hit, w *writer) error {
 	stream := func(ctx context.Context) iter.Seq2[string, error] { return s.opts.Model.Stream(ctx, request) }
 	c := citer{prover: w.prover, sources: sources}
 	for text, err := range coalesce(ctx, stream, deltaInterval, s.opts.Stall) {

@@ -373,3 +373,46 @@ func (s said) Name() string { return "said" }
 func (s said) Stream(context.Context, voiceassist.ChatRequest) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) { yield(string(s), nil) }
 }
+
+func TestAnswerIsWrittenAgainInTheStyleAskedFor(t *testing.T) {
+	t.Parallel()
+	l, user := clinic(t)
+	s, model := written(t, l, func(openaitest.Chat) openaitest.Reply {
+		return openaitest.Say("Aspirin lowered the risk of a second stroke by 12% [1].")
+	})
+	first := ask(t, s, user, "Does aspirin prevent stroke?")
+	hot, cold, hotter := 1.5, 0.0, 2.5
+	r := voiceassist.Regeneration{
+		UserID: user, ConversationID: first.ConversationID, MessageID: first.ID, NewBranch: true,
+		Style: voiceassist.AnswerStyle{Temperature: &hot, Length: voiceassist.LongAnswer},
+	}
+	x, err := s.Regenerate(t.Context(), r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := collect(t, s.Answer(t.Context(), x))
+	if err != nil || again.BranchID == first.BranchID || *again.ParentID != *first.ParentID || len(again.Citations) != 1 {
+		t.Errorf("the answer is %+v, %v", again, err)
+	}
+	l.checkQuotes(again)
+	r.Style = voiceassist.AnswerStyle{Temperature: &cold, Length: voiceassist.ShortAnswer}
+	if x, err = s.Regenerate(t.Context(), r); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := collect(t, s.Answer(t.Context(), x)); err != nil {
+		t.Fatal(err)
+	}
+	chats := model.Chats()
+	usual, long, short := chats[0], chats[1], chats[2]
+	if long.Temperature != hot || short.Temperature >= usual.Temperature || long.MaxTokens <= usual.MaxTokens || short.MaxTokens != usual.MaxTokens {
+		t.Errorf("the model was asked with %v and %d, %v and %d, %v and %d",
+			usual.Temperature, usual.MaxTokens, long.Temperature, long.MaxTokens, short.Temperature, short.MaxTokens)
+	}
+	if !strings.Contains(long.Messages[0].Content, "at length") || !strings.Contains(short.Messages[0].Content, "one to three sentences") {
+		t.Errorf("the model was told %q and %q", long.Messages[0].Content, short.Messages[0].Content)
+	}
+	r.Style.Temperature = &hotter
+	if _, err := s.Regenerate(t.Context(), r); !errors.Is(err, voiceassist.Invalid) {
+		t.Errorf("a temperature of 2.5 is %v", err)
+	}
+}

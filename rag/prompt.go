@@ -25,16 +25,26 @@ Rules:
 // historyTokens is how much of the conversation a prompt repeats.
 const historyTokens = 1200
 
-// prompt asks the model to answer question from the sources, numbered from 1
-// in their order.
-func prompt(question string, history []voiceassist.Message, sources []voiceassist.Hit, answerTokens int) voiceassist.ChatRequest {
-	messages := []voiceassist.ChatMessage{{Role: voiceassist.SpeakerSystem, Content: instructions}}
+// lengths tell the model how long its reader likes answers to be.
+var lengths = map[voiceassist.AnswerLength]string{
+	voiceassist.ShortAnswer: "\n- Answer in one to three sentences.",
+	voiceassist.LongAnswer:  "\n- Answer at length: say all that the sources have about the question, in paragraphs.",
+}
+
+// prompt asks the model to answer a question from the sources, numbered from 1
+// in their order. A long answer may take twice as many tokens.
+func (s *Service) prompt(x voiceassist.Exchange, history []voiceassist.Message, sources []voiceassist.Hit) voiceassist.ChatRequest {
+	messages := []voiceassist.ChatMessage{{Role: voiceassist.SpeakerSystem, Content: instructions + lengths[x.Style.Length]}}
 	messages = append(messages, recent(history, historyTokens)...)
 	messages = append(messages, voiceassist.ChatMessage{
 		Role:    voiceassist.SpeakerUser,
-		Content: numbered(sources) + "\nQuestion: " + question,
+		Content: numbered(sources) + "\nQuestion: " + x.Question.Content,
 	})
-	return voiceassist.ChatRequest{Messages: messages, MaxTokens: answerTokens}
+	tokens := s.opts.AnswerTokens
+	if x.Style.Length == voiceassist.LongAnswer {
+		tokens *= 2
+	}
+	return voiceassist.ChatRequest{Messages: messages, MaxTokens: tokens, Temperature: x.Style.Temperature}
 }
 
 func numbered(sources []voiceassist.Hit) string {

@@ -32,6 +32,7 @@ import (
 // the methods.
 type Store interface {
 	BeginAnswer(ctx context.Context, q voiceassist.Question) (voiceassist.Exchange, error)
+	BeginRegeneration(ctx context.Context, r voiceassist.Regeneration) (voiceassist.Exchange, error)
 	FinishAnswer(ctx context.Context, m voiceassist.Message) (voiceassist.Message, error)
 	Answer(ctx context.Context, id uuid.UUID) (voiceassist.Message, error)
 	History(ctx context.Context, before voiceassist.Message, limit int) ([]voiceassist.Message, error)
