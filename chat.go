@@ -66,6 +66,7 @@ type Message struct {
 	Model           string // what wrote it: a model's name or ExtractiveModel; "" for users
 	Tokens          int
 	Citations       []Citation
+	Attachments     []Attachment
 	CreatedAt       time.Time
 	Duplicate       bool // this ClientMessageID had been stored before
 }
@@ -109,6 +110,9 @@ type Question struct {
 	BranchID        string    // "" is MainBranch
 	ClientMessageID string
 	Content         string
+
+	Attachments       []uuid.UUID // files of the user's, to be attached to the question
+	ClinicalContextID uuid.UUID   // zero: none; whose facts the model is told
 }
 
 // ChatRequest is what a language model is asked to continue.

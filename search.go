@@ -25,4 +25,7 @@ type IndexMatch struct {
 type Exchange struct {
 	Question Message // Duplicate: it had been asked before
 	Answer   Message // MessageStreaming when it has only begun
+	// Clinical are the facts that the model is told with the question, nil
+	// without any.
+	Clinical *ClinicalFacts
 }

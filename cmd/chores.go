@@ -4,6 +4,8 @@ import (
 	"context"
 	"log/slog"
 	"time"
+
+	voiceassist "github.com/voiceassist/backend"
 )
 
 // chore is something that a scheduler does from time to time. Several
@@ -17,11 +19,36 @@ type chore struct {
 // An answer that has been streaming for abandonedAfter has lost its process.
 const abandonedAfter = 10 * time.Minute
 
-func chores(e *engines) []chore {
+// How often old things are looked for, and how often what is hidden already is
+// removed.
+const (
+	retentionEvery = time.Hour
+	sweepEvery     = 5 * time.Minute
+)
+
+func chores(cfg Config, e *engines, log *slog.Logger) []chore {
 	return []chore{
 		{"end abandoned answers", time.Minute, func(ctx context.Context) (int, error) {
 			return e.ledger.FailAbandonedAnswers(ctx, abandonedAfter)
 		}},
+		{"expire conversations", retentionEvery, e.retain(conversationDays, e.ledger.ExpireConversations)},
+		{"expire files", retentionEvery, e.retain(fileDays, e.ledger.ExpireFiles)},
+		{"remove hidden files", sweepEvery, e.files(cfg, nil, log).Sweep},
+	}
+}
+
+func conversationDays(r voiceassist.Retention) int { return r.Conversations }
+func fileDays(r voiceassist.Retention) int         { return r.Files }
+
+// retain returns a chore's work: to expire what is older than so many days of
+// the retention as it is set then, nothing for 0.
+func (e *engines) retain(days func(voiceassist.Retention) int, expire func(context.Context, time.Time) (int, error)) func(context.Context) (int, error) {
+	return func(ctx context.Context) (int, error) {
+		r, _, err := e.ledger.Retention(ctx)
+		if err != nil || days(r) == 0 {
+			return 0, err
+		}
+		return expire(ctx, time.Now().AddDate(0, 0, -days(r)))
 	}
 }
 

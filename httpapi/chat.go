@@ -81,7 +81,7 @@ type turnBody struct {
 	BranchID        string                    `json:"branch_id"`
 	ClientMessageID *string                   `json:"client_message_id"`
 	Citations       []twins[citationBody]     `json:"citations"`
-	Attachments     []string                  `json:"attachments"`
+	Attachments     []twins[attachmentBody]   `json:"attachments"`
 	Status          voiceassist.MessageStatus `json:"status" enum:"streaming,complete,cancelled,failed"`
 	Tokens          int                       `json:"tokens"`
 	Model           string                    `json:"model"`
@@ -101,7 +101,7 @@ func turnOf(m voiceassist.Message) turnBody {
 		ParentID:        idOrNil(m.ParentID),
 		BranchID:        m.BranchID,
 		Citations:       citationsOf(m.Citations),
-		Attachments:     []string{},
+		Attachments:     attachmentsOf(m.Attachments),
 		Status:          m.Status,
 		Tokens:          m.Tokens,
 		Model:           m.Model,

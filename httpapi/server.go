@@ -33,6 +33,12 @@ type Options struct {
 	Assistant Assistant // nil: the chat sockets are unavailable
 	Chats     Chats
 
+	Files    Files
+	FileRows FileRows
+	Clinical Clinical
+	Reports  Reports
+	Settings Settings
+
 	Limits Limits       // nil: no rate limits
 	JobsUI http.Handler // what /api/admin/jobs/ shows to admins; nil: not found
 

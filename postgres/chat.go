@@ -82,7 +82,9 @@ func touchConversation(ctx context.Context, tx pgx.Tx, q voiceassist.Question) e
 func exchange(ctx context.Context, tx pgx.Tx, q voiceassist.Question) (voiceassist.Exchange, error) {
 	question, err := findQuestion(ctx, tx, q)
 	if errors.Is(err, pgx.ErrNoRows) {
-		question, err = insertQuestion(ctx, tx, q)
+		if question, err = insertQuestion(ctx, tx, q); err == nil {
+			err = attachQuestion(ctx, tx, q, question.ID)
+		}
 	}
 	if err != nil {
 		return voiceassist.Exchange{}, err

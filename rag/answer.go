@@ -9,12 +9,15 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
+
 	voiceassist "github.com/voiceassist/backend"
 )
 
 // Begin stores a question and the answer to it that Answer will write. The
-// question is checked: one that is empty, too long or not text is Invalid, a
-// conversation of somebody else is NotFound. One that was asked before (by
+// question is checked: one that is empty, too long or not text is Invalid; a
+// conversation, file or clinical context of somebody else is NotFound, and
+// nothing is stored then. One that was asked before (by
 // ClientMessageID) is not asked again; its exchange says so.
 func (s *Service) Begin(ctx context.Context, q voiceassist.Question) (voiceassist.Exchange, error) {
 	if err := checkText("content", q.Content); err != nil {
@@ -23,11 +26,26 @@ func (s *Service) Begin(ctx context.Context, q voiceassist.Question) (voiceassis
 	if err := checkNames(q); err != nil {
 		return voiceassist.Exchange{}, err
 	}
+	facts, err := s.clinicalFacts(ctx, q)
+	if err != nil {
+		return voiceassist.Exchange{}, fmt.Errorf("begin an answer: %w", err)
+	}
 	x, err := s.store.BeginAnswer(ctx, q)
 	if err != nil {
 		return voiceassist.Exchange{}, fmt.Errorf("begin an answer: %w", err)
 	}
+	x.Clinical = facts
 	return x, nil
+}
+
+// clinicalFacts returns the facts that go with a question, nil if it names no
+// context.
+func (s *Service) clinicalFacts(ctx context.Context, q voiceassist.Question) (*voiceassist.ClinicalFacts, error) {
+	if q.ClinicalContextID == uuid.Nil {
+		return nil, nil //nolint:nilnil // no context is no mistake
+	}
+	c, err := s.store.ClinicalContext(ctx, q.UserID, q.ClinicalContextID)
+	return &c.Facts, err
 }
 
 // maxNameLength is the longest name that a client may give a branch or a
@@ -81,7 +99,7 @@ func (s *Service) write(ctx context.Context, x voiceassist.Exchange, yield func(
 	begun := time.Now()
 	w := newWriter(x, s.newProver(), yield)
 	limited, cancel := context.WithTimeout(ctx, s.opts.Timeout)
-	kind, err := s.compose(limited, x.Question, w)
+	kind, err := s.compose(limited, x, w)
 	cancel()
 
 	status, err := outcome(ctx, err, w.left)
@@ -125,26 +143,47 @@ const NothingFound = "I found nothing about this in the library. " +
 	"It may hold no document on the subject, or use other words for it: try naming the condition, drug or study."
 
 // compose writes the text of the answer and gathers its citations.
-func (s *Service) compose(ctx context.Context, question voiceassist.Message, w *writer) (answerKind, error) {
-	history, err := s.history(ctx, question)
+func (s *Service) compose(ctx context.Context, x voiceassist.Exchange, w *writer) (answerKind, error) {
+	history, err := s.history(ctx, x.Question)
 	if err != nil {
 		return kindNothing, err
 	}
-	q := inquire(question.Content, history)
+	attached, err := s.attached(ctx, x.Question, history)
+	if err != nil {
+		return kindNothing, err
+	}
+	q := inquire(x.Question.Content, history)
 	sources, err := s.sources(ctx, &q)
 	if err != nil {
 		return kindNothing, err
 	}
-	if len(sources) > 0 && s.opts.Model != nil {
-		return kindModel, s.generate(ctx, question.Content, history, sources, w)
+	if s.opts.Model != nil && len(sources)+len(attached) > 0 {
+		return kindModel, s.generate(ctx, material{
+			question: x.Question.Content, history: history, sources: sources,
+			attached: excerpts(q.stems, attached, s.opts.AttachTokens), clinical: x.Clinical,
+		}, w)
 	}
+	return s.extractive(ctx, q, sources, attached, w)
+}
+
+// extractive answers without a model: with the best sentences of the library,
+// and then those of the attachments.
+func (s *Service) extractive(ctx context.Context, q inquiry, sources []voiceassist.Hit, attached []voiceassist.AttachedText, w *writer) (answerKind, error) {
+	kind := kindNothing
 	if len(sources) > 0 {
-		if quoted, err := s.quote(ctx, q, sources, w); quoted || err != nil {
+		quoted, err := s.quote(ctx, q, sources, w)
+		if err != nil {
 			return kindExtractive, err
 		}
+		if quoted {
+			kind = kindExtractive
+		}
 	}
-	w.write(NothingFound)
-	return kindNothing, nil
+	if kind == kindNothing {
+		w.write(NothingFound)
+	}
+	quoteAttached(q.own, attached, w)
+	return kind, nil
 }
 
 // sources returns the passages to answer from, none when the library says
@@ -169,11 +208,11 @@ func (s *Service) sources(ctx context.Context, q *inquiry) ([]voiceassist.Hit, e
 	return choose(about, s.opts.ContextTokens), nil
 }
 
-// generate lets the model answer from the sources.
-func (s *Service) generate(ctx context.Context, question string, history []voiceassist.Message, sources []voiceassist.Hit, w *writer) error {
-	request := prompt(question, history, sources, s.opts.AnswerTokens)
+// generate lets the model answer from the sources, and from what the user gave.
+func (s *Service) generate(ctx context.Context, m material, w *writer) error {
+	request := prompt(m, s.opts.AnswerTokens)
 	stream := func(ctx context.Context) iter.Seq2[string, error] { return s.opts.Model.Stream(ctx, request) }
-	c := citer{prover: w.prover, sources: sources}
+	c := citer{prover: w.prover, sources: m.sources}
 	for text, err := range coalesce(ctx, stream, deltaInterval, s.opts.Stall) {
 		if err != nil {
 			w.write(c.close())
