@@ -92,6 +92,11 @@ func start(t *testing.T, change ...func(*httpapi.Options)) *suite {
 		Ledger:   s.library,
 		Searcher: s.library,
 		Chats:    db,
+		Files:    newFiles(t, db),
+		FileRows: db,
+		Clinical: db,
+		Reports:  db,
+		Settings: db,
 	}
 	for _, f := range change {
 		f(&o)
@@ -245,4 +250,18 @@ func (s *suite) sql(statement string, args ...any) {
 	if _, err := conn.Exec(s.t.Context(), statement, args...); err != nil {
 		s.t.Fatal(err)
 	}
+}
+
+// count returns the one number that a query finds.
+func (s *suite) count(query string, args ...any) (n int) {
+	s.t.Helper()
+	conn, err := pgx.Connect(s.t.Context(), s.dbURL)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer conn.Close(s.t.Context())
+	if err := conn.QueryRow(s.t.Context(), query, args...).Scan(&n); err != nil {
+		s.t.Fatal(err)
+	}
+	return n
 }
