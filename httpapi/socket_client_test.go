@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"iter"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -24,6 +25,16 @@ type assistant struct {
 	db   *postgres.DB
 	hold chan struct{} // if not nil, each piece but the first waits for it
 	err  error         // of the end, if the answer is to fail
+
+	mu   sync.Mutex
+	last voiceassist.Question
+}
+
+// asked returns the last question.
+func (a *assistant) asked() voiceassist.Question {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.last
 }
 
 var answerPieces = []string{"Aspirin ", "helps ", "[1]."}
@@ -34,6 +45,9 @@ func (a *assistant) Begin(ctx context.Context, q voiceassist.Question) (voiceass
 	if q.Content == "" {
 		return voiceassist.Exchange{}, voiceassist.FieldError("content", "content must not be empty")
 	}
+	a.mu.Lock()
+	a.last = q
+	a.mu.Unlock()
 	return a.db.BeginAnswer(ctx, q)
 }
 
