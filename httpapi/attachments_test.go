@@ -76,12 +76,12 @@ func TestBadAttachmentsAreRefused(t *testing.T) {
 	foreign := s.mustKeep(s.other(), "a.txt", "Theirs.").at("id").(string)
 	large := s.mustKeep(token, "large.bin", "\x00"+strings.Repeat("x", 10<<20)).at("id").(string)
 	for body, status := range map[string]int{
-		``:                                      422,
-		`{}`:                                    422,
-		`{"file_id":7}`:                         422,
-		`{"file_id":"x\u0000"}`:                 422,
-		`{"file_id"`:                            400,
-		`{"file_id":"x"}`:                       404,
+		``:                                       422,
+		`{}`:                                     422,
+		`{"file_id":7}`:                          422,
+		`{"file_id":"x\u0000"}`:                  422,
+		`{"file_id"`:                             400,
+		`{"file_id":"x"}`:                        404,
 		`{"file_id":"` + uuid.NewString() + `"}`: 404,
 		`{"file_id":"` + foreign + `"}`:          404,
 		`{"file_id":"` + large + `"}`:            413,

@@ -90,20 +90,20 @@ func TestClinicalFactsHaveBounds(t *testing.T) {
 	token := as(s.signIn(voiceassist.RoleUser).Tokens.Access)
 	many, _ := json.Marshal(strings.Split(strings.Repeat("x,", 51), ","))
 	for body, field := range map[string]string{
-		`{"age":-1}`:                                         "age",
-		`{"age":131}`:                                        "age",
-		`{"age":"old"}`:                                      "age",
-		`{"weight_kg":1e9}`:                                  "weight_kg",
-		`{"heightCm":-1}`:                                    "height_cm",
+		`{"age":-1}`:        "age",
+		`{"age":131}`:       "age",
+		`{"age":"old"}`:     "age",
+		`{"weight_kg":1e9}`: "weight_kg",
+		`{"heightCm":-1}`:   "height_cm",
 		`{"gender":"` + strings.Repeat("x", 41) + `"}`:       "gender",
 		`{"chief_complaint":"a\u0000"}`:                      "chief_complaint",
 		`{"problems":` + string(many) + `}`:                  "problems",
 		`{"problems":["` + strings.Repeat("x", 201) + `"]}`:  "problems.0",
 		`{"vitals":{"a":{"b":1}}}`:                           "vitals.a",
 		`{"vitals":{"a":"` + strings.Repeat("x", 61) + `"}}`: "vitals.a",
-		`{"vitals":7}`:                                       "vitals",
-		`{"demographics":{"age":400}}`:                       "age",
-		`{"problems":"diabetes"}`:                            "problems",
+		`{"vitals":7}`:                 "vitals",
+		`{"demographics":{"age":400}}`: "age",
+		`{"problems":"diabetes"}`:      "problems",
 	} {
 		if r := s.do("POST", "/api/clinical-contexts", body, token); r.status != 422 || r.at("error", "field") != field {
 			t.Errorf("%.60s: %d: %s", body, r.status, r.text)
