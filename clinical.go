@@ -97,7 +97,7 @@ func (f *ClinicalFacts) cleanVitals() error {
 	}
 	vitals := make(map[string]any, len(f.Vitals))
 	for _, name := range slices.Sorted(maps.Keys(f.Vitals)) {
-		value, field := f.Vitals[name], "vitals."+name
+		value := f.Vitals[name]
 		if err := cleanLine("vitals", &name, maxVital); err != nil {
 			return err
 		}
@@ -106,12 +106,12 @@ func (f *ClinicalFacts) cleanVitals() error {
 			continue
 		case float64:
 		case string:
-			if err := cleanLine(field, &v, maxVital); err != nil {
+			if err := cleanLine("vitals", &v, maxVital); err != nil {
 				return err
 			}
 			value = v
 		default:
-			return FieldError(field, "%s must be a number or text", field)
+			return FieldError("vitals", "vitals must be numbers or texts") // whose name the client chose, which no log may show
 		}
 		if name != "" && value != "" {
 			vitals[name] = value
