@@ -80,7 +80,7 @@ func (s *Server) attach(c *fiber.Ctx) error {
 	if !strings.HasPrefix(strings.ToLower(c.Get("Content-Type")), "multipart/") {
 		return s.attachUploaded(c, user, message)
 	}
-	return s.take(c, s.o.Files, voiceassist.MaxAttachmentSize, nil, func(ctx context.Context, in *intake) error {
+	return s.take(c, door{s.files, s.o.Files, voiceassist.MaxAttachmentSize}, nil, func(ctx context.Context, in *intake) error {
 		_, a, err := s.o.Files.Commit(ctx, user, *in.received, &message)
 		if err != nil {
 			return err

@@ -87,7 +87,7 @@ func fileOf(f voiceassist.File) FileBody {
 
 // uploadFile keeps a file for its user.
 func (s *Server) uploadFile(c *fiber.Ctx) error {
-	return s.take(c, s.o.Files, voiceassist.MaxFileSize, nil, func(ctx context.Context, in *intake) error {
+	return s.take(c, door{s.files, s.o.Files, voiceassist.MaxFileSize}, nil, func(ctx context.Context, in *intake) error {
 		f, _, err := s.o.Files.Commit(ctx, requestOf(ctx).who.User.ID, *in.received, nil)
 		if err != nil {
 			return err

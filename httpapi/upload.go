@@ -82,7 +82,7 @@ func uploadedOf(a voiceassist.Accepted) uploadedBody {
 
 // upload takes a document in.
 func (s *Server) upload(c *fiber.Ctx) error {
-	return s.take(c, s.o.Library, s.o.MaxUploadBytes, queryFields(c), func(ctx context.Context, in *intake) error {
+	return s.take(c, door{s.uploads, s.o.Library, s.o.MaxUploadBytes}, queryFields(c), func(ctx context.Context, in *intake) error {
 		meta := in.meta()
 		meta.UploadedBy = &requestOf(c.Context()).who.User.ID
 		accepted, err := s.o.Library.Commit(ctx, *in.received, meta)
@@ -93,16 +93,23 @@ func (s *Server) upload(c *fiber.Ctx) error {
 	})
 }
 
+// door is where uploads of one kind come in.
+type door struct {
+	gate  *gate
+	to    receiver
+	limit int64 // bytes of a file
+}
+
 // take reads a form with one file and has commit make something of it; what
 // commit refuses is discarded. The file goes from the connection to its
 // receiver as it arrives; only its form fields, those named in fields, are held
 // in memory.
-func (s *Server) take(c *fiber.Ctx, to receiver, limit int64, fields map[string]string, commit func(context.Context, *intake) error) error {
-	form, body, err := s.openForm(c, limit)
+func (s *Server) take(c *fiber.Ctx, d door, fields map[string]string, commit func(context.Context, *intake) error) error {
+	form, body, err := s.openForm(c, d.limit)
 	if err != nil {
 		return err
 	}
-	leave, err := s.uploads.enter(c.UserContext())
+	leave, err := d.gate.enter(c.UserContext())
 	if err != nil {
 		return err
 	}
@@ -110,7 +117,7 @@ func (s *Server) take(c *fiber.Ctx, to receiver, limit int64, fields map[string]
 	ctx, cancel := context.WithTimeout(c.UserContext(), uploadTimeout)
 	defer cancel()
 
-	in := intake{to: to, fields: fields}
+	in := intake{to: d.to, fields: fields}
 	if err := cmp.Or(in.readForm(ctx, form), body.checkEnd()); err != nil {
 		in.discard(ctx)
 		return body.blame(err)
