@@ -110,4 +110,3 @@ func TestRetentionIsAppliedByTheChores(t *testing.T) {
 		}
 	}
 }
-

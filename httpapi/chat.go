@@ -14,8 +14,8 @@ import (
 type Assistant interface {
 	// Begin stores a question and the beginning of its answer. Possible ends:
 	// both are stored; the question had been asked before and its exchange is
-	// returned, Duplicate; Invalid; NotFound when the conversation is not the
-	// user's.
+	// returned, Duplicate; Invalid; NotFound when the conversation, an
+	// attachment or the clinical context is not the user's.
 	Begin(ctx context.Context, q voiceassist.Question) (voiceassist.Exchange, error)
 	// Answer yields an answer as it is written, and in the end exactly one
 	// final event, which alone may carry an error. It ends cancelled with ctx.
