@@ -95,6 +95,7 @@ type Message struct {
 	Tokens          int
 	Metadata        map[string]any // the client's own; never nil when read from the ledger
 	Citations       []Citation
+	Attachments     []Attachment
 	CreatedAt       time.Time
 	Duplicate       bool // this ClientMessageID had been stored before
 }
@@ -154,6 +155,9 @@ type Question struct {
 	BranchID        string    // "" is MainBranch
 	ClientMessageID string
 	Content         string
+
+	Attachments       []uuid.UUID // files of the user's, to be attached to the question
+	ClinicalContextID uuid.UUID   // zero: none; whose facts the model is told
 }
 
 // Regeneration asks for another answer to a question that was answered before.
@@ -163,6 +167,8 @@ type Regeneration struct {
 	MessageID      uuid.UUID // the question, or an answer to it
 	NewBranch      bool      // the answer begins a branch after the question
 	Style          AnswerStyle
+	// ClinicalContextID names the facts that the model is told; zero: none.
+	ClinicalContextID uuid.UUID
 }
 
 // AnswerStyle is how an answer is to be written. It matters to answers that a

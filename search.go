@@ -26,4 +26,7 @@ type Exchange struct {
 	Question Message // Duplicate: it had been asked before
 	Answer   Message // MessageStreaming when it has only begun
 	Style    AnswerStyle
+	// Clinical are the facts that the model is told with the question, nil
+	// without any.
+	Clinical *ClinicalFacts
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	voiceassist "github.com/voiceassist/backend"
 )
 
 // chore is something that a scheduler does from time to time. Several
@@ -34,7 +35,14 @@ const schedulerKind = "scheduler"
 // A link that expired so long ago is no longer known to have been one.
 const shareMemory = 90 * 24 * time.Hour
 
-func chores(e *engines) []chore {
+// How often old things are looked for, and how often what is hidden already is
+// removed.
+const (
+	retentionEvery = time.Hour
+	sweepEvery     = 5 * time.Minute
+)
+
+func chores(cfg Config, e *engines, log *slog.Logger) []chore {
 	id := uuid.NewString()
 	return []chore{
 		{"say that this scheduler lives", beatEvery, func(ctx context.Context) (int, error) {
@@ -54,6 +62,26 @@ func chores(e *engines) []chore {
 		{"forget expired links", time.Hour, func(ctx context.Context) (int, error) {
 			return e.ledger.DeleteDeadShares(ctx, shareMemory)
 		}},
+		{"expire conversations", retentionEvery, e.retain(conversationDays, e.ledger.ExpireConversations)},
+		{"expire audit entries", retentionEvery, e.retain(auditDays, e.ledger.ExpireAudit)},
+		{"expire files", retentionEvery, e.retain(fileDays, e.ledger.ExpireFiles)},
+		{"remove hidden files", sweepEvery, e.files(cfg, nil, log).Sweep},
+	}
+}
+
+func conversationDays(r voiceassist.Retention) int { return r.Conversations }
+func auditDays(r voiceassist.Retention) int        { return r.Audit }
+func fileDays(r voiceassist.Retention) int         { return r.Files }
+
+// retain returns a chore's work: to expire what is older than so many days of
+// the retention as it is set then, nothing for 0.
+func (e *engines) retain(days func(voiceassist.Retention) int, expire func(context.Context, time.Time) (int, error)) func(context.Context) (int, error) {
+	return func(ctx context.Context) (int, error) {
+		r, _, err := e.ledger.Retention(ctx)
+		if err != nil || days(r) == 0 {
+			return 0, err
+		}
+		return expire(ctx, time.Now().AddDate(0, 0, -days(r)))
 	}
 }
 

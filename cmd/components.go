@@ -103,6 +103,15 @@ func serveAPI(ctx context.Context, cfg Config, e *engines, ln net.Listener, log 
 	if err != nil {
 		return err
 	}
+	reader, err := openFileReader(cfg, log)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err := closeWithin(ctx, cfg.ShutdownGrace, reader.Close); err != nil {
+			log.WarnContext(ctx, "reader of files", slog.Any("error", err))
+		}
+	}()
 	answers := e.searcher(log)
 	server := httpapi.New(httpapi.Options{
 		Log:      log,
@@ -121,6 +130,12 @@ func serveAPI(ctx context.Context, cfg Config, e *engines, ln net.Listener, log 
 		Folders:   e.ledger,
 		Shares:    e.ledger,
 		Secrets:   people,
+
+		Files:    e.files(cfg, reader, log),
+		FileRows: e.ledger,
+		Clinical: e.ledger,
+		Reports:  e.ledger,
+		Settings: e.ledger,
 
 		Limits:       e.redis.NewLimits(log, e.registry),
 		JobsUI:       e.queue.Monitor("/api/admin/jobs"),
@@ -213,7 +228,7 @@ func schedule(ctx context.Context, cfg Config, e *engines, log *slog.Logger) err
 	return beside(ctx,
 		func(ctx context.Context) error { relay.Run(ctx); return nil },
 		func(ctx context.Context) error { sweeper.Run(ctx); return nil },
-		func(ctx context.Context) error { return keepHouse(ctx, chores(e), log) })
+		func(ctx context.Context) error { return keepHouse(ctx, chores(cfg, e, log), log) })
 }
 
 // closeWithin calls f with a context of its own that lasts d.

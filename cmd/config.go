@@ -52,6 +52,7 @@ type Config struct {
 	TrustedProxies []string `env:"TRUSTED_PROXIES"` // addresses or networks
 	SecureCookies  bool     `env:"SECURE_COOKIES"`
 	MaxUploadMB    int64    `env:"MAX_UPLOAD_MB" envDefault:"50"`
+	FileQuotaMB    int64    `env:"FILE_QUOTA_MB" envDefault:"1024"` // of the files of one user, documents of the library aside; 0 is no limit
 
 	OpenAIKey      string `env:"OPENAI_API_KEY"`
 	OpenAIBaseURL  string `env:"OPENAI_BASE_URL"`
@@ -161,6 +162,7 @@ func (c Config) faults() []error {
 		add(mail.CheckSender(c.MailFrom) == nil, "MAIL_FROM: with SMTP_URL, want the sender's address, such as VoiceAssist <no-reply@example.com>")
 	}
 	add(c.MaxUploadMB > 0 && c.MaxUploadMB <= 1024, "MAX_UPLOAD_MB: want 1 to 1024")
+	add(c.FileQuotaMB >= 0 && c.FileQuotaMB <= 1<<30, "FILE_QUOTA_MB: want 1 or more, or 0")
 	add(c.EmbeddingDim > 0 && c.EmbeddingDim <= 65536, "EMBEDDING_DIM: want 1 to 65536")
 	add(c.OpenAIBaseURL == "" && c.OpenAIKey == "" || c.ChatModel != "" || c.EmbeddingModel != "", "CHAT_MODEL, EMBEDDING_MODEL: an OpenAI service is given, name at least one of its models")
 	add(c.ChatModel == "" && c.EmbeddingModel == "" || c.OpenAIBaseURL != "" || c.OpenAIKey != "", "OPENAI_API_KEY, OPENAI_BASE_URL: a model is named, give the service that has it")

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -20,6 +21,7 @@ import (
 	voiceassist "github.com/voiceassist/backend"
 	"github.com/voiceassist/backend/extract"
 	"github.com/voiceassist/backend/openai"
+	"github.com/voiceassist/backend/pipeline"
 	"github.com/voiceassist/backend/postgres"
 	"github.com/voiceassist/backend/qdrant"
 	"github.com/voiceassist/backend/rag"
@@ -155,6 +157,10 @@ func (e *engines) openIndex(ctx context.Context, cfg Config) (err error) {
 
 // openReader starts the pool of children that read documents.
 func openReader(cfg Config, log *slog.Logger) (*extract.Pool, error) {
+	return extract.NewPool(readerOptions(cfg, log))
+}
+
+func readerOptions(cfg Config, log *slog.Logger) extract.Options {
 	cache, err := os.UserCacheDir()
 	if err != nil {
 		cache = os.TempDir()
@@ -163,13 +169,38 @@ func openReader(cfg Config, log *slog.Logger) (*extract.Pool, error) {
 	if cfg.UnipdfKey != "" {
 		env = append(env, childUnipdf+"="+cfg.UnipdfKey)
 	}
-	return extract.NewPool(extract.Options{
+	return extract.Options{
 		Path: cfg.readerProgram, Args: []string{childArg}, Env: env, Size: cfg.Extractors,
 		Limits: extract.Limits{
 			Timeout: cfg.ExtractTimeout, Memory: cfg.ExtractMemoryMB << 20, MaxPages: cfg.ExtractMaxPages,
 		},
 		Log: log,
-	})
+	}
+}
+
+// Bounds of reading a file that somebody attaches, and waits for.
+const (
+	fileReadTimeout  = 20 * time.Second
+	fileReadMemoryMB = 512
+	fileReadOutput   = 16 << 20 // bytes of text
+)
+
+// openFileReader returns the pool that reads the files of users in an API
+// process: one child, started with the first file.
+func openFileReader(cfg Config, log *slog.Logger) (*extract.Pool, error) {
+	o := readerOptions(cfg, log)
+	o.Size = 1
+	o.Limits.Timeout = min(o.Limits.Timeout, fileReadTimeout)
+	o.Limits.Memory = min(o.Limits.Memory, fileReadMemoryMB<<20)
+	o.Limits.MaxOutput = fileReadOutput
+	return extract.NewPool(o)
+}
+
+// files keeps the files of users. Without a reader it reads the text of none.
+func (e *engines) files(cfg Config, reader pipeline.Reader, log *slog.Logger) *pipeline.Files {
+	return &pipeline.Files{
+		Ledger: e.ledger, Blobs: e.blobs, Reader: reader, Quota: cfg.FileQuotaMB << 20, TempDir: cfg.tempDir, Log: log,
+	}
 }
 
 // searcher returns the read side on the open engines.

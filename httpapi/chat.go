@@ -14,8 +14,8 @@ import (
 type Assistant interface {
 	// Begin stores a question and the beginning of its answer. Possible ends:
 	// both are stored; the question had been asked before and its exchange is
-	// returned, Duplicate; Invalid; NotFound when the conversation is not the
-	// user's.
+	// returned, Duplicate; Invalid; NotFound when the conversation, an
+	// attachment or the clinical context is not the user's.
 	Begin(ctx context.Context, q voiceassist.Question) (voiceassist.Exchange, error)
 	// Regenerate stores the beginning of another answer to a question that was
 	// answered before. Possible ends: it is stored; NotFound when the message is
@@ -101,7 +101,7 @@ type turnBody struct {
 	BranchID        string                    `json:"branch_id"`
 	ClientMessageID *string                   `json:"client_message_id"`
 	Citations       []twins[citationBody]     `json:"citations"`
-	Attachments     []string                  `json:"attachments"`
+	Attachments     []twins[attachmentBody]   `json:"attachments"`
 	Status          voiceassist.MessageStatus `json:"status" enum:"streaming,complete,cancelled,failed"`
 	Tokens          int                       `json:"tokens"`
 	Model           string                    `json:"model"`
@@ -122,7 +122,7 @@ func turnOf(m voiceassist.Message) turnBody {
 		ParentID:        idOrNil(m.ParentID),
 		BranchID:        m.BranchID,
 		Citations:       citationsOf(m.Citations),
-		Attachments:     []string{},
+		Attachments:     attachmentsOf(m.Attachments),
 		Status:          m.Status,
 		Tokens:          m.Tokens,
 		Model:           m.Model,

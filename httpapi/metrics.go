@@ -12,6 +12,7 @@ type metrics struct {
 	took     *prometheus.HistogramVec
 	inFlight prometheus.Gauge
 	uploads  prometheus.Gauge
+	files    prometheus.Gauge
 	searches prometheus.Gauge
 	audits   prometheus.Gauge
 	exports  prometheus.Gauge
@@ -32,6 +33,10 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			Name: "voiceassist_http_uploads_in_flight",
 			Help: "Documents being received.",
 		}),
+		files: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "voiceassist_http_file_uploads_in_flight",
+			Help: "Files of users being received and read.",
+		}),
 		searches: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "voiceassist_http_searches_in_flight",
 			Help: "Searches being answered.",
@@ -46,7 +51,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		}),
 	}
 	if r != nil {
-		r.MustRegister(m.took, m.inFlight, m.uploads, m.searches, m.audits, m.exports)
+		r.MustRegister(m.took, m.inFlight, m.uploads, m.files, m.searches, m.audits, m.exports)
 	}
 	return m
 }

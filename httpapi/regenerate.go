@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"errors"
 
 	"github.com/google/uuid"
 
@@ -21,7 +22,7 @@ type regenerateInput struct {
 	Body      *struct {
 		Temperature        *float64 `json:"temperature,omitempty" nullable:"true" minimum:"0" maximum:"2" doc:"of the language model, if one is configured"`
 		LengthPreference   *string  `json:"length_preference,omitempty" nullable:"true" doc:"short, medium or long; concise, balanced and detailed mean the same"`
-		UseClinicalContext *bool    `json:"use_clinical_context,omitempty" nullable:"true"`
+		UseClinicalContext *bool    `json:"use_clinical_context,omitempty" nullable:"true" doc:"true: the facts of the clinical context, or else of the conversation's, go to the language model; false: none do"`
 		CreateBranch       *bool    `json:"create_branch,omitempty" nullable:"true" doc:"true, the default: the answer begins a branch after its question; false: it stands in the same branch"`
 		ClinicalContextID  *string  `json:"clinical_context_id,omitempty" nullable:"true"`
 	}
@@ -42,6 +43,9 @@ func (s *Server) regenerate(ctx context.Context, in *regenerateInput) (twins[reg
 	}
 	r, err := in.regeneration(principal(ctx).User.ID)
 	if err != nil {
+		return twins[regeneratedBody]{}, err
+	}
+	if r.ClinicalContextID, err = s.regenerationContext(ctx, in, r); err != nil {
 		return twins[regeneratedBody]{}, err
 	}
 	a, err := s.sockets.answers.again(ctx, r)
@@ -65,14 +69,35 @@ func (in *regenerateInput) regeneration(user uuid.UUID) (r voiceassist.Regenerat
 	if !known {
 		return r, voiceassist.FieldError("length_preference", "length_preference must be short, medium or long")
 	}
-	if _, err := parseOptionalID(in.Body.ClinicalContextID, "clinical context"); err != nil {
-		return r, err
-	}
 	if in.Body.CreateBranch != nil {
 		r.NewBranch = *in.Body.CreateBranch
 	}
 	r.Style = voiceassist.AnswerStyle{Temperature: in.Body.Temperature, Length: length}
 	return r, nil
+}
+
+// regenerationContext returns which clinical facts go along: of the context that
+// the request names, or, if it only wants some, of the conversation's; zero if
+// there are none or it wants none.
+func (s *Server) regenerationContext(ctx context.Context, in *regenerateInput, r voiceassist.Regeneration) (uuid.UUID, error) {
+	if in.Body == nil {
+		return uuid.Nil, nil
+	}
+	id, err := parseOptionalID(in.Body.ClinicalContextID, "clinical context")
+	wants := in.Body.UseClinicalContext
+	switch {
+	case err != nil || wants != nil && !*wants:
+		return uuid.Nil, err
+	case id != nil:
+		return *id, nil
+	case wants == nil:
+		return uuid.Nil, nil
+	}
+	c, err := s.o.Clinical.CurrentClinicalContext(ctx, r.UserID, &r.ConversationID)
+	if errors.Is(err, voiceassist.NotFound) {
+		return uuid.Nil, nil // so there is nothing to tell
+	}
+	return c.ID, err
 }
 
 // end waits for the end of the answer and returns it as stored. It is an error

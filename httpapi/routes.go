@@ -153,10 +153,44 @@ func (s *Server) folderRoutes() {
 
 // Files, and attachments of messages.
 func (s *Server) fileRoutes() {
+	sec := section{s, "Files"}
+	raw(sec, "POST", "/api/files/upload", signedIn, "Upload a file", s.uploadFile, takesForm(fileForm...), status(201), fails(413, 422, 503))
+	raw(sec, "GET", "/api/files/{id}", signedIn, "Download a file", s.downloadFile, withCookie, produces("application/octet-stream"), fails(404, 416))
+	del(sec, "/api/files/{id}", signedIn, "Delete a file", s.deleteFile, fails(404))
+	raw(sec, "POST", "/api/messages/{id}/attachments", signedIn, "Attach a file to a message", s.attach, takesForm(fileForm...), status(201), fails(404, 409, 413, 422, 503))
+	get(sec, "/api/messages/{id}/attachments", signedIn, "The attachments of a message", s.listAttachments, fails(404))
+	raw(sec, "GET", "/api/attachments/{id}/download", signedIn, "Download an attachment", s.downloadAttachment, withCookie, produces("application/octet-stream"), fails(404, 416))
+	del(sec, "/api/attachments/{id}", signedIn, "Delete an attachment", s.deleteAttachment, fails(404))
+	s.reportRoutes()
+}
+
+// Reports of wrong citations, and for how long things are kept.
+func (s *Server) reportRoutes() {
+	sec := section{s, "Citation reports"}
+	post(sec, "/api/citations/{id}/report", signedIn, "Report a wrong citation", s.reportCitation, status(201), fails(404))
+	get(sec, "/api/admin/kb/citation-reports", viewer, "Reports of wrong citations", s.listReports)
+	patch(sec, "/api/admin/kb/citation-reports/{id}", admin, "Resolve a report, or open it again", s.settleReport, fails(404))
+	post(sec, "/api/admin/kb/citation-reports/{id}", admin, "Resolve a report, or open it again", s.settleReport, fails(404))
+	system := section{s, "System"}
+	get(system, "/api/admin/system/retention", viewer, "For how long things are kept", s.getRetention)
+	put(system, "/api/admin/system/retention", admin, "Set for how long things are kept", s.setRetention)
 }
 
 // Clinical contexts and presets.
 func (s *Server) clinicalRoutes() {
+	sec := section{s, "Clinical contexts"}
+	get(sec, "/api/clinical-contexts", signedIn, "List one's clinical contexts", s.listContexts)
+	post(sec, "/api/clinical-contexts", signedIn, "Store a clinical context", s.createContext, status(201), fails(404, 409))
+	get(sec, "/api/clinical-contexts/current", signedIn, "The context of a conversation, or null", s.currentContext, fails(404))
+	get(sec, "/api/clinical-contexts/{id}", signedIn, "A clinical context", s.getContext, fails(404))
+	put(sec, "/api/clinical-contexts/{id}", signedIn, "Replace the facts of a context", s.updateContext, fails(404))
+	del(sec, "/api/clinical-contexts/{id}", signedIn, "Delete a clinical context", s.deleteContext, fails(404))
+	get(sec, "/api/clinical-presets", signedIn, "Presets: built in, and one's own", s.listPresets)
+	post(sec, "/api/clinical-presets", signedIn, "Store a preset", s.createPreset, status(201), fails(409))
+	get(sec, "/api/clinical-presets/{id}", signedIn, "A preset", s.getPreset, fails(404))
+	put(sec, "/api/clinical-presets/{id}", signedIn, "Replace a preset of one's own", s.updatePreset, fails(403, 404, 409))
+	del(sec, "/api/clinical-presets/{id}", signedIn, "Delete a preset of one's own", s.deletePreset, fails(403, 404))
+	post(sec, "/api/clinical-presets/{id}/apply", signedIn, "Make a context of a preset", s.applyPreset, status(201), fails(404, 409))
 }
 
 func (s *Server) socketRoutes() {

@@ -40,6 +40,12 @@ type Options struct {
 	Shares    Shares
 	Secrets   Secrets // hashes the passwords of shares
 
+	Files    Files
+	FileRows FileRows
+	Clinical Clinical
+	Reports  Reports
+	Settings Settings
+
 	Limits Limits       // nil: no rate limits
 	JobsUI http.Handler // what /api/admin/jobs/ shows to admins; nil: not found
 
@@ -63,7 +69,7 @@ type Options struct {
 	TrustedProxies []netip.Prefix // whose X-Forwarded-For and -Proto are believed
 	SecureCookies  bool           // cookies only over https, whatever the request looks like
 	MaxUploadBytes int64          // of one document; 0 is voiceassist.MaxUploadSize
-	MaxUploads     int            // received at the same time; 0 is 16
+	MaxUploads     int            // documents received at the same time, and files; 0 is 16
 	MaxSearches    int            // answered at the same time; 0 is 32
 	BusyWait       time.Duration  // how long an upload or a search waits for its turn; 0 is 10 s
 	SocketWait     time.Duration  // how long a chat socket waits for its token, and for its client to take a frame; 0 is 10 s
@@ -92,7 +98,8 @@ type Server struct {
 
 	described []described // every route, in the order of routes.go
 
-	uploads  *gate
+	uploads  *gate // of documents
+	files    *gate // of users' files, which wait for their text: documents never wait for them
 	searches *gate
 	audits   *gate
 	readings *readings
@@ -126,6 +133,7 @@ func New(o Options) *Server {
 	o = o.withDefaults()
 	s := &Server{o: o, started: time.Now(), metrics: newMetrics(o.Registry)}
 	s.uploads = newGate(o.MaxUploads, o.BusyWait, s.metrics.uploads)
+	s.files = newGate(o.MaxUploads, o.BusyWait, s.metrics.files)
 	s.searches = newGate(o.MaxSearches, o.BusyWait, s.metrics.searches)
 	s.audits = newGate(maxAudits, o.BusyWait, s.metrics.audits)
 	s.readings = newReadings()

@@ -115,6 +115,11 @@ func startWith(t *testing.T, people func(*accounts.Options), change ...func(*htt
 		Folders:    db,
 		Shares:     db,
 		Secrets:    service,
+		Files:      newFiles(t, db),
+		FileRows:   db,
+		Clinical:   db,
+		Reports:    db,
+		Settings:   db,
 	}
 	for _, f := range change {
 		f(&o)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"iter"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -26,6 +27,15 @@ type assistant struct {
 	err  error         // of the end, if the answer is to fail
 
 	styles []voiceassist.AnswerStyle // asked for, of answers that were written again
+	mu     sync.Mutex
+	last   voiceassist.Question
+}
+
+// asked returns the last question.
+func (a *assistant) asked() voiceassist.Question {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.last
 }
 
 var answerPieces = []string{"Aspirin ", "helps ", "[1]."}
@@ -36,6 +46,9 @@ func (a *assistant) Begin(ctx context.Context, q voiceassist.Question) (voiceass
 	if q.Content == "" {
 		return voiceassist.Exchange{}, voiceassist.FieldError("content", "content must not be empty")
 	}
+	a.mu.Lock()
+	a.last = q
+	a.mu.Unlock()
 	return a.db.BeginAnswer(ctx, q)
 }
 

@@ -52,6 +52,7 @@ type socket struct {
 	// Of the reading goroutine alone:
 	dialect      dialect
 	conversation uuid.UUID // of questions that name none
+	clinical     uuid.UUID // the conversation whose clinical context goes with its questions
 	limit        int64     // bytes of a frame
 
 	mu        sync.Mutex

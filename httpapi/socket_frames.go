@@ -23,6 +23,10 @@ type clientFrame struct {
 	ClientMessageID string `json:"client_message_id"`
 	MessageID       string `json:"message_id"`
 	LastSeq         int    `json:"last_seq"`
+
+	Attachments       attachmentRefs  `json:"attachments"`
+	ClinicalContextID string          `json:"clinical_context_id"`
+	ClinicalContext   json.RawMessage `json:"clinical_context"`
 }
 
 // parseFrame reads a frame, or is Invalid.
@@ -90,6 +94,10 @@ func (k *socket) startSession(f clientFrame) error {
 	if err != nil {
 		return err
 	}
+	facts, err := f.clinicalFacts()
+	if err != nil {
+		return err
+	}
 	var c voiceassist.Conversation
 	if id == uuid.Nil {
 		c, err = k.ss.s.o.Chats.CreateConversation(ctx, user, "", nil)
@@ -97,6 +105,9 @@ func (k *socket) startSession(f clientFrame) error {
 		c, err = k.ss.s.o.Chats.Conversation(ctx, user, id)
 	}
 	if err != nil {
+		return err
+	}
+	if err := k.setClinical(ctx, facts, c.ID); err != nil {
 		return err
 	}
 	k.conversation = c.ID
@@ -120,14 +131,25 @@ func (k *socket) ask(f clientFrame) error {
 	if err != nil {
 		return err
 	}
+	attachments, err := f.Attachments.files()
+	if err != nil {
+		return err
+	}
 	ctx, cancel := context.WithTimeout(k.ctx, requestTimeout)
 	defer cancel()
+	clinical, err := k.clinicalOf(ctx, f, conversation)
+	if err != nil {
+		return err
+	}
 	question, a, err := k.ss.answers.ask(ctx, voiceassist.Question{
 		UserID:          k.principal().User.ID,
 		ConversationID:  conversation,
 		BranchID:        f.BranchID,
 		ClientMessageID: f.ClientMessageID,
 		Content:         f.Content,
+
+		Attachments:       attachments,
+		ClinicalContextID: clinical,
 	})
 	if err != nil {
 		return err

@@ -125,7 +125,7 @@ func checkContent(field, text string, limit int) error {
 	return nil
 }
 
-type messageInput struct {
+type turnInput struct {
 	ID        string `path:"id"`
 	MessageID string `path:"mid"`
 }
@@ -159,7 +159,7 @@ func (s *Server) updateMessage(ctx context.Context, in *updateMessageInput) (twi
 	return both(turnOf(m)), err
 }
 
-func (s *Server) deleteMessage(ctx context.Context, in *messageInput) (messageBody, error) {
+func (s *Server) deleteMessage(ctx context.Context, in *turnInput) (messageBody, error) {
 	conversation, message, err := parseMessage(in.ID, in.MessageID)
 	if err != nil {
 		return messageBody{}, err

@@ -80,14 +80,36 @@ func uploadedOf(a voiceassist.Accepted) uploadedBody {
 	return b
 }
 
-// upload takes a document in. The file goes from the connection to the library
-// as it arrives; only its form fields are held in memory.
+// upload takes a document in.
 func (s *Server) upload(c *fiber.Ctx) error {
-	form, body, err := s.openForm(c)
+	return s.take(c, door{s.uploads, s.o.Library, s.o.MaxUploadBytes}, queryFields(c), func(ctx context.Context, in *intake) error {
+		meta := in.meta()
+		meta.UploadedBy = &requestOf(c.Context()).who.User.ID
+		accepted, err := s.o.Library.Commit(ctx, *in.received, meta)
+		if err != nil {
+			return err
+		}
+		return reply(c.Context(), requestOf(c.Context()), http.StatusAccepted, both(uploadedOf(accepted)))
+	})
+}
+
+// door is where uploads of one kind come in.
+type door struct {
+	gate  *gate
+	to    receiver
+	limit int64 // bytes of a file
+}
+
+// take reads a form with one file and has commit make something of it; what
+// commit refuses is discarded. The file goes from the connection to its
+// receiver as it arrives; only its form fields, those named in fields, are held
+// in memory.
+func (s *Server) take(c *fiber.Ctx, d door, fields map[string]string, commit func(context.Context, *intake) error) error {
+	form, body, err := s.openForm(c, d.limit)
 	if err != nil {
 		return err
 	}
-	leave, err := s.uploads.enter(c.UserContext())
+	leave, err := d.gate.enter(c.UserContext())
 	if err != nil {
 		return err
 	}
@@ -95,7 +117,7 @@ func (s *Server) upload(c *fiber.Ctx) error {
 	ctx, cancel := context.WithTimeout(c.UserContext(), uploadTimeout)
 	defer cancel()
 
-	in := intake{library: s.o.Library, fields: queryFields(c)}
+	in := intake{to: d.to, fields: fields}
 	if err := cmp.Or(in.readForm(ctx, form), body.checkEnd()); err != nil {
 		in.discard(ctx)
 		return body.blame(err)
@@ -103,19 +125,16 @@ func (s *Server) upload(c *fiber.Ctx) error {
 	if in.received == nil {
 		return missingFile()
 	}
-	meta := in.meta()
-	meta.UploadedBy = &requestOf(c.Context()).who.User.ID
-	accepted, err := s.o.Library.Commit(ctx, *in.received, meta)
-	if err != nil {
+	if err := commit(ctx, &in); err != nil {
 		in.discard(ctx)
 		return err
 	}
-	return reply(c.Context(), requestOf(c.Context()), http.StatusAccepted, both(uploadedOf(accepted)))
+	return nil
 }
 
 // openForm begins to read a multipart body, which is refused unread if it says
-// itself that it is too long.
-func (s *Server) openForm(c *fiber.Ctx) (*multipart.Reader, *uploadBody, error) {
+// itself that it is too long for a file of limit bytes.
+func (s *Server) openForm(c *fiber.Ctx, limit int64) (*multipart.Reader, *uploadBody, error) {
 	mediaType, params, err := mime.ParseMediaType(c.Get("Content-Type"))
 	if err != nil || mediaType != "multipart/form-data" {
 		return nil, nil, missingFile()
@@ -123,16 +142,16 @@ func (s *Server) openForm(c *fiber.Ctx) (*multipart.Reader, *uploadBody, error) 
 	if params["boundary"] == "" {
 		return nil, nil, voiceassist.Errorf(voiceassist.Malformed, "The multipart body has no boundary")
 	}
-	ceiling := s.o.MaxUploadBytes + maxFormExtra
+	ceiling := limit + maxFormExtra
 	if int64(c.Request().Header.ContentLength()) > ceiling {
-		return nil, nil, tooLarge(s.o.MaxUploadBytes)
+		return nil, nil, tooLarge(limit)
 	}
 	body := &uploadBody{
 		conn:   c.Context().Conn(),
 		stream: c.Context().RequestBodyStream(),
 		end:    []byte("--" + params["boundary"] + "--"),
 		left:   ceiling,
-		limit:  s.o.MaxUploadBytes,
+		limit:  limit,
 	}
 	return multipart.NewReader(body, params["boundary"]), body, nil
 }
@@ -145,9 +164,15 @@ func tooLarge(limit int64) error {
 	return voiceassist.Errorf(voiceassist.TooLarge, "The file is larger than %d MB", limit>>20)
 }
 
-// intake is an upload on its way into the library.
+// receiver is where the bytes of an upload go: Library or Files.
+type receiver interface {
+	Receive(ctx context.Context, filename string, body io.Reader) (voiceassist.Received, error)
+	Discard(ctx context.Context, r voiceassist.Received)
+}
+
+// intake is an upload on its way.
 type intake struct {
-	library  Library
+	to       receiver
 	fields   map[string]string
 	received *voiceassist.Received
 }
@@ -187,7 +212,7 @@ func (in *intake) readPart(ctx context.Context, part *multipart.Part) error {
 		return voiceassist.FieldError("file", "one file at a time")
 	}
 	content := &partReader{part: part}
-	r, err := in.library.Receive(ctx, part.FileName(), content)
+	r, err := in.to.Receive(ctx, part.FileName(), content)
 	if content.err != nil {
 		err = badForm{content.err}
 	}
@@ -234,16 +259,16 @@ func (in *intake) meta() voiceassist.DocumentMeta {
 
 func (in *intake) discard(ctx context.Context) {
 	if in.received != nil {
-		in.library.Discard(ctx, *in.received)
+		in.to.Discard(ctx, *in.received)
 	}
 }
 
-// badForm is an error of reading the form, as opposed to one of the library.
+// badForm is an error of reading the form, as opposed to one of the receiver.
 type badForm struct{ error }
 
 func (b badForm) Unwrap() error { return b.error }
 
-// partReader remembers the error of its part, which the library may wrap.
+// partReader remembers the error of its part, which the receiver may wrap.
 type partReader struct {
 	part *multipart.Part
 	err  error
@@ -304,7 +329,7 @@ func (b *uploadBody) checkEnd() error {
 }
 
 // blame says whose fault err is, which ended the reading of a form: the
-// connection's, the form's or, as it stands, the library's.
+// connection's, the form's or, as it stands, the receiver's.
 func (b *uploadBody) blame(err error) error {
 	var network net.Error
 	switch {

@@ -1,21 +1,16 @@
 package pipeline
 
 import (
-	"bytes"
+	"cmp"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"path"
 	"strings"
-	"time"
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/google/uuid"
 	"gocloud.dev/blob"
 	"gocloud.dev/gcerrors"
 
@@ -33,14 +28,7 @@ type Intake struct {
 	Log     *slog.Logger
 }
 
-// sniffLength is how much of a file is looked at to tell what it is.
-const sniffLength = 4096
-
-// cleanUpTimeout bounds what is done after a request has gone away.
-const cleanUpTimeout = 10 * time.Second
-
-// Receive streams body into the blob store while hashing it, holding a small
-// buffer of it in memory. Possible ends:
+// Receive streams body into the blob store while hashing it. Possible ends:
 //  1. the upload is safe in the blob store, and must be committed or discarded
 //  2. Invalid: there is no byte in it
 //  3. UnsupportedMedia: its content is of no type we read
@@ -50,57 +38,17 @@ const cleanUpTimeout = 10 * time.Second
 //
 // Except in the first case nothing is left behind.
 func (in *Intake) Receive(ctx context.Context, filename string, body io.Reader) (voiceassist.Received, error) {
-	filename = cleanFilename(filename)
-	head := make([]byte, sniffLength)
-	n, err := io.ReadFull(body, head)
-	head = head[:n]
-	switch {
-	case n == 0 && errors.Is(err, io.EOF):
-		return voiceassist.Received{}, voiceassist.FieldError("file", "the file is empty")
-	case err != nil && !errors.Is(err, io.ErrUnexpectedEOF):
-		return voiceassist.Received{}, fmt.Errorf("receive upload: %w", err)
-	}
+	r := receipt{blobs: in.Blobs, prefix: "originals/", limit: cmp.Or(in.MaxSize, voiceassist.MaxUploadSize), identify: readable}
+	return r.receive(ctx, filename, body)
+}
+
+// readable refuses files that no engine reads.
+func readable(head []byte, filename string) (string, error) {
 	mediaType, ok := extract.Sniff(head, filename)
 	if !ok {
-		return voiceassist.Received{}, voiceassist.Errorf(voiceassist.UnsupportedMedia,
-			"this file's content is not PDF, plain text, Markdown or HTML")
+		return "", voiceassist.Errorf(voiceassist.UnsupportedMedia, "this file's content is not PDF, plain text, Markdown or HTML")
 	}
-	r := voiceassist.Received{Filename: filename, MediaType: mediaType, BlobKey: "originals/" + uuid.Must(uuid.NewV7()).String()}
-	r.SHA256, r.Size, err = in.store(ctx, r.BlobKey, mediaType, io.MultiReader(bytes.NewReader(head), body))
-	return r, err
-}
-
-// store writes at most MaxSize bytes of body to a new blob. An unfinished blob
-// never becomes visible.
-func (in *Intake) store(ctx context.Context, key, mediaType string, body io.Reader) (digest string, size int64, err error) {
-	limit := in.MaxSize
-	if limit == 0 {
-		limit = voiceassist.MaxUploadSize
-	}
-	ctx, abandon := context.WithCancel(ctx)
-	defer abandon()
-	w, err := in.Blobs.NewWriter(ctx, key, &blob.WriterOptions{ContentType: mediaType, BufferSize: 1 << 20})
-	if err != nil {
-		return "", 0, blobError(err)
-	}
-	hash := sha256.New()
-	size, err = io.Copy(io.MultiWriter(hash, w), io.LimitReader(body, limit+1))
-	if err == nil && size > limit {
-		err = voiceassist.Errorf(voiceassist.TooLarge, "the file is larger than %d MB", limit>>20)
-	}
-	if err != nil {
-		abandon() // a writer that is closed after its context ended writes nothing
-		_ = w.Close()
-		return "", 0, fmt.Errorf("receive upload: %w", err)
-	}
-	if err := w.Close(); err != nil {
-		return "", 0, blobError(err)
-	}
-	return hex.EncodeToString(hash.Sum(nil)), size, nil
-}
-
-func blobError(err error) error {
-	return &voiceassist.Error{Code: voiceassist.Unavailable, Message: "the file store cannot take files now", Err: err}
+	return mediaType, nil
 }
 
 // Commit makes a document of a received upload and returns it with the job
@@ -110,7 +58,7 @@ func (in *Intake) Commit(ctx context.Context, r voiceassist.Received, m voiceass
 	m = cleanMeta(m)
 	a, obsolete, err := in.Ledger.AddDocument(ctx, r, m)
 	if err != nil {
-		in.discardUnlessKept(ctx, r)
+		discardUnlessKept(ctx, in.Blobs, in.Log, r.BlobKey, in.Ledger.HasBlob)
 		return voiceassist.Accepted{}, fmt.Errorf("commit upload: %w", err)
 	}
 	if obsolete != "" {
@@ -119,29 +67,10 @@ func (in *Intake) Commit(ctx context.Context, r voiceassist.Received, m voiceass
 	return a, nil
 }
 
-// discardUnlessKept removes an upload whose commit failed, unless the commit
-// succeeded and only its reply was lost. When that cannot be told it stays.
-func (in *Intake) discardUnlessKept(ctx context.Context, r voiceassist.Received) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanUpTimeout)
-	defer cancel()
-	kept, err := in.Ledger.HasBlob(ctx, r.BlobKey)
-	if err != nil {
-		in.Log.WarnContext(ctx, "blob kept, its document unknown", slog.String("blob_key", r.BlobKey), slog.Any("error", err))
-		return
-	}
-	if !kept {
-		in.Discard(ctx, r)
-	}
-}
-
 // Discard removes a received upload that will not be committed. What cannot be
 // removed now is an orphan, logged by its key.
 func (in *Intake) Discard(ctx context.Context, r voiceassist.Received) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanUpTimeout)
-	defer cancel()
-	if err := in.Blobs.Delete(ctx, r.BlobKey); err != nil && gcerrors.Code(err) != gcerrors.NotFound {
-		in.Log.WarnContext(ctx, "blob left behind", slog.String("blob_key", r.BlobKey), slog.Any("error", err))
-	}
+	discard(ctx, in.Blobs, in.Log, r.BlobKey)
 }
 
 // Original opens the bytes of a document as they were uploaded.

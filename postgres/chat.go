@@ -24,8 +24,9 @@ var firstQuestionSpace = uuid.MustParse("3c0f3a0e-57d4-5b7c-8a2e-0f1f6a3d9c52")
 // A question without a conversation begins one; a conversation without a title
 // is named after the question. The same ClientMessageID in the same branch is
 // the same question: its exchange is returned as it stands, marked Duplicate,
-// and that goes for a first question sent twice, too. A conversation of
-// somebody else is NotFound, and so is a branch that it does not have.
+// and that goes for a first question sent twice, too. A conversation or a file
+// of somebody else is NotFound, and so is a branch that the conversation does
+// not have.
 func (db *DB) BeginAnswer(ctx context.Context, q voiceassist.Question) (x voiceassist.Exchange, err error) {
 	if q.BranchID == "" {
 		q.BranchID = voiceassist.MainBranch
@@ -86,7 +87,9 @@ func touchConversation(ctx context.Context, tx pgx.Tx, userID, id uuid.UUID, sai
 func exchange(ctx context.Context, tx pgx.Tx, q voiceassist.Question) (voiceassist.Exchange, error) {
 	question, err := findByClientID(ctx, tx, q.ConversationID, q.BranchID, q.ClientMessageID)
 	if errors.Is(err, pgx.ErrNoRows) {
-		question, err = insertQuestion(ctx, tx, q)
+		if question, err = insertQuestion(ctx, tx, q); err == nil {
+			err = attachQuestion(ctx, tx, q, question.ID)
+		}
 	}
 	if err != nil {
 		return voiceassist.Exchange{}, err

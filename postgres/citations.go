@@ -21,7 +21,8 @@ func scanCitation(row pgx.CollectableRow) (voiceassist.Citation, error) {
 	return c, err
 }
 
-// attachCitations gives each message its citations, by index, in one query.
+// attachCitations gives each message its citations, by index, in one query, and
+// its attachments in another.
 func (db *DB) attachCitations(ctx context.Context, messages []voiceassist.Message) error {
 	place := make(map[uuid.UUID]int, len(messages))
 	ids := make([]uuid.UUID, len(messages))
@@ -44,7 +45,7 @@ func (db *DB) attachCitations(ctx context.Context, messages []voiceassist.Messag
 		m := &messages[place[c.MessageID]]
 		m.Citations = append(m.Citations, c)
 	}
-	return nil
+	return db.attachFiles(ctx, messages)
 }
 
 // insertCitations stores citations of a message and gives them their ids.

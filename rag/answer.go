@@ -9,12 +9,15 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
+
 	voiceassist "github.com/voiceassist/backend"
 )
 
 // Begin stores a question and the answer to it that Answer will write. The
-// question is checked: one that is empty, too long or not text is Invalid, a
-// conversation of somebody else is NotFound. One that was asked before (by
+// question is checked: one that is empty, too long or not text is Invalid; a
+// conversation, file or clinical context of somebody else is NotFound, and
+// nothing is stored then. One that was asked before (by
 // ClientMessageID) is not asked again; its exchange says so.
 func (s *Service) Begin(ctx context.Context, q voiceassist.Question) (voiceassist.Exchange, error) {
 	if err := checkText("content", q.Content); err != nil {
@@ -23,29 +26,49 @@ func (s *Service) Begin(ctx context.Context, q voiceassist.Question) (voiceassis
 	if err := checkNames(q); err != nil {
 		return voiceassist.Exchange{}, err
 	}
+	facts, err := s.clinicalFacts(ctx, q.UserID, q.ClinicalContextID)
+	if err != nil {
+		return voiceassist.Exchange{}, fmt.Errorf("begin an answer: %w", err)
+	}
 	x, err := s.store.BeginAnswer(ctx, q)
 	if err != nil {
 		return voiceassist.Exchange{}, fmt.Errorf("begin an answer: %w", err)
 	}
+	x.Clinical = facts
 	return x, nil
 }
 
 // Regenerate stores the beginning of another answer, which Answer will write,
 // to a question that was answered before. A style that cannot be is Invalid, a
-// message of somebody else is NotFound, one that answers no question Conflict.
+// message or context of somebody else is NotFound, one that answers no question Conflict.
 func (s *Service) Regenerate(ctx context.Context, r voiceassist.Regeneration) (voiceassist.Exchange, error) {
 	if t := r.Style.Temperature; t != nil && !(*t >= 0 && *t <= maxTemperature) {
 		return voiceassist.Exchange{}, voiceassist.FieldError("temperature", "temperature must be between 0 and %d", maxTemperature)
+	}
+	facts, err := s.clinicalFacts(ctx, r.UserID, r.ClinicalContextID)
+	if err != nil {
+		return voiceassist.Exchange{}, fmt.Errorf("begin another answer: %w", err)
 	}
 	x, err := s.store.BeginRegeneration(ctx, r)
 	if err != nil {
 		return voiceassist.Exchange{}, fmt.Errorf("begin another answer: %w", err)
 	}
+	x.Clinical = facts
 	return x, nil
 }
 
 // maxTemperature is the highest that models know.
 const maxTemperature = 2
+
+// clinicalFacts returns the facts of one of a user's contexts, nil for the zero
+// id.
+func (s *Service) clinicalFacts(ctx context.Context, userID, id uuid.UUID) (*voiceassist.ClinicalFacts, error) {
+	if id == uuid.Nil {
+		return nil, nil //nolint:nilnil // no context is no mistake
+	}
+	c, err := s.store.ClinicalContext(ctx, userID, id)
+	return &c.Facts, err
+}
 
 // maxNameLength is the longest name that a client may give a branch or a
 // message, in bytes.
@@ -143,26 +166,46 @@ const NothingFound = "I found nothing about this in the library. " +
 
 // compose writes the text of the answer and gathers its citations.
 func (s *Service) compose(ctx context.Context, x voiceassist.Exchange, w *writer) (answerKind, error) {
-	question := x.Question
-	history, err := s.history(ctx, question)
+	history, err := s.history(ctx, x.Question)
 	if err != nil {
 		return kindNothing, err
 	}
-	q := inquire(question.Content, history)
+	attached, err := s.attached(ctx, x.Question, history)
+	if err != nil {
+		return kindNothing, err
+	}
+	q := inquire(x.Question.Content, history)
 	sources, err := s.sources(ctx, &q)
 	if err != nil {
 		return kindNothing, err
 	}
-	if len(sources) > 0 && s.opts.Model != nil {
-		return kindModel, s.generate(ctx, s.prompt(x, history, sources), sources, w)
+	if s.opts.Model != nil && len(sources)+len(attached) > 0 {
+		return kindModel, s.generate(ctx, material{
+			question: x.Question.Content, style: x.Style, history: history, sources: sources,
+			attached: excerpts(q.stems, attached, s.opts.AttachTokens), clinical: x.Clinical,
+		}, w)
 	}
+	return s.extractive(ctx, q, sources, attached, w)
+}
+
+// extractive answers without a model: with the best sentences of the library,
+// and then those of the attachments.
+func (s *Service) extractive(ctx context.Context, q inquiry, sources []voiceassist.Hit, attached []voiceassist.AttachedText, w *writer) (answerKind, error) {
+	kind := kindNothing
 	if len(sources) > 0 {
-		if quoted, err := s.quote(ctx, q, sources, w); quoted || err != nil {
+		quoted, err := s.quote(ctx, q, sources, w)
+		if err != nil {
 			return kindExtractive, err
 		}
+		if quoted {
+			kind = kindExtractive
+		}
 	}
-	w.write(NothingFound)
-	return kindNothing, nil
+	if kind == kindNothing {
+		w.write(NothingFound)
+	}
+	quoteAttached(q.own, attached, w)
+	return kind, nil
 }
 
 // sources returns the passages to answer from, none when the library says
@@ -187,10 +230,11 @@ func (s *Service) sources(ctx context.Context, q *inquiry) ([]voiceassist.Hit, e
 	return choose(about, s.opts.ContextTokens), nil
 }
 
-// generate lets the model answer a prompt with these sources.
-func (s *Service) generate(ctx context.Context, request voiceassist.ChatRequest, sources []voiceassist.Hit, w *writer) error {
+// generate lets the model answer from the sources, and from what the user gave.
+func (s *Service) generate(ctx context.Context, m material, w *writer) error {
+	request := prompt(m, s.opts.AnswerTokens)
 	stream := func(ctx context.Context) iter.Seq2[string, error] { return s.opts.Model.Stream(ctx, request) }
-	c := citer{prover: w.prover, sources: sources}
+	c := citer{prover: w.prover, sources: m.sources}
 	for text, err := range coalesce(ctx, stream, deltaInterval, s.opts.Stall) {
 		if err != nil {
 			w.write(c.close())

@@ -7,7 +7,8 @@
 //   - the gate turns away questions that the library says nothing about;
 //   - choose takes sources from several documents, within a token budget;
 //   - a language model answers from the sources, or, without one, their best
-//     sentences are quoted;
+//     sentences are quoted; attachments of the conversation and facts about a
+//     patient go along as what the user said, never as sources;
 //   - every citation is a run of code points of a stored page, compared with
 //     it before it is stored. What cannot be proved is not cited.
 //
@@ -38,6 +39,8 @@ type Store interface {
 	History(ctx context.Context, before voiceassist.Message, limit int) ([]voiceassist.Message, error)
 	HydratePassages(ctx context.Context, ids []uuid.UUID) ([]voiceassist.Hit, error)
 	PageText(ctx context.Context, documentID uuid.UUID, generation, page int) (voiceassist.Page, error)
+	AttachedTexts(ctx context.Context, messages []uuid.UUID, limit int) ([]voiceassist.AttachedText, error)
+	ClinicalContext(ctx context.Context, userID, id uuid.UUID) (voiceassist.ClinicalContext, error)
 }
 
 // Index finds candidates; package qdrant documents the methods.
@@ -73,6 +76,7 @@ type Options struct {
 	Stall         time.Duration // how long the model may say nothing; 0 is 30 s
 	ContextTokens int           // of sources in a prompt, by CountTokens; 0 is 6,000
 	AnswerTokens  int           // of a written answer; 0 is 1,000
+	AttachTokens  int           // of attachments in a prompt, by CountTokens; 0 is 2,000
 
 	// CosineFloor is how similar a passage must be to a question for meaning
 	// alone to make it relevant, where the words do not. Cosines differ between
@@ -95,6 +99,7 @@ func New(store Store, index Index, o Options) *Service {
 	o.Stall = cmp.Or(o.Stall, 30*time.Second)
 	o.ContextTokens = cmp.Or(o.ContextTokens, 6000)
 	o.AnswerTokens = cmp.Or(o.AnswerTokens, 1000)
+	o.AttachTokens = cmp.Or(o.AttachTokens, 2000)
 	log := o.Log
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
