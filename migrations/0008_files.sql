@@ -87,6 +87,8 @@ CREATE TABLE citation_reports (
     CHECK ((state = 'resolved') = (resolved_at IS NOT NULL))
 );
 
+CREATE INDEX citation_reports_user_id_idx ON citation_reports (user_id);
+CREATE INDEX citation_reports_resolved_by_idx ON citation_reports (resolved_by);
 CREATE INDEX citation_reports_state_idx ON citation_reports (state, created_at DESC, id DESC);
 
 CREATE TABLE settings (

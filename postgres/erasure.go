@@ -76,6 +76,9 @@ func eraseUser(ctx context.Context, tx pgx.Tx, id uuid.UUID) error {
 	if err := eraseAudit(ctx, tx, id); err != nil { // which looks for their address
 		return err
 	}
+	if _, err := tx.Exec(ctx, `UPDATE citation_reports SET comment = '' WHERE user_id = $1`, id); err != nil {
+		return err
+	}
 	// What belongs to a user refers to their row and goes with it.
 	tag, err := tx.Exec(ctx, `DELETE FROM users WHERE id = $1 AND erase_at <= now()`, id)
 	if err == nil && tag.RowsAffected() == 0 {

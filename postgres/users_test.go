@@ -165,11 +165,11 @@ func TestAnErasedUserLeavesNothingPersonal(t *testing.T) {
 		`SELECT count(*) FROM users WHERE id = $1`:              0,
 		`SELECT count(*) FROM sessions WHERE user_id = $1`:      0,
 		`SELECT count(*) FROM conversations WHERE user_id = $1`: 0,
-		`SELECT count(*) FROM audit_people p JOIN audit_entries e ON e.id = p.entry_id AND (e.user_id = $1 OR p.email LIKE 'ada@%')`: 0,
-		`SELECT count(*) FROM audit_entries WHERE user_id = $1 OR resource_id = $1::text`:                                            6,
-		`SELECT count(*) FROM messages WHERE $1::uuid IS NOT NULL`:                                                                   250,
-		`SELECT count(*) FROM refresh_tokens WHERE $1::uuid IS NOT NULL`:                                                             2,
-		`SELECT count(*) FROM audit_people WHERE email = 'eve@example.org' AND $1::uuid IS NOT NULL`:                                 2,
+		`SELECT count(*) FROM audit_people p JOIN audit_entries e ON e.id = p.entry_id AND (e.user_id = $1 OR p.email LIKE 'ada@%') AND p.salt IS NOT NULL`: 0,
+		`SELECT count(*) FROM audit_entries WHERE user_id = $1 OR resource_id = $1::text`:                                                                   7,
+		`SELECT count(*) FROM messages WHERE $1::uuid IS NOT NULL`:                                                                                          250,
+		`SELECT count(*) FROM refresh_tokens WHERE $1::uuid IS NOT NULL`:                                                                                    2,
+		`SELECT count(*) FROM audit_people WHERE email = 'eve@example.org' AND $1::uuid IS NOT NULL`:                                                        3,
 	} {
 		if got := p.number(sql, ada.ID); got != want {
 			t.Errorf("%s = %d, want %d", sql, got, want)
