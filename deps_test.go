@@ -34,6 +34,7 @@ var rules = map[string]rule{
 	"migrations": {},
 
 	"accounts": {may: []string{"."}},
+	"flags":    {may: []string{"."}},
 	"httpapi":  {may: []string{"."}},
 	"pipeline": {may: []string{".", "postgres", "extract", "prose"}},
 	"rag":      {may: []string{".", "bm25", "prose"}},

@@ -123,6 +123,15 @@ func (s *Server) cacheRoutes() {
 }
 
 func (s *Server) flagRoutes() {
+	sec := section{s, "Feature flags"}
+	get(sec, "/api/admin/feature-flags", viewer, "List feature flags", s.listFlags)
+	post(sec, "/api/admin/feature-flags", admin, "Create a feature flag", s.createFlag, status(201), fails(409))
+	get(sec, "/api/admin/feature-flags/{name}", viewer, "A feature flag", s.getFlag, fails(404))
+	patch(sec, "/api/admin/feature-flags/{name}", admin, "Change a feature flag", s.updateFlag, fails(404, 409))
+	del(sec, "/api/admin/feature-flags/{name}", admin, "Delete a feature flag", s.deleteFlag, fails(404, 409))
+	post(sec, "/api/admin/feature-flags/{name}/toggle", admin, "Turn a feature flag on or off", s.toggleFlag, fails(404, 409))
+	post(sec, "/api/admin/feature-flags/{name}/archive", admin, "Archive a feature flag, or restore it", s.archiveFlag, fails(404, 409))
+	get(sec, "/api/experiments/flags", signedIn, "What the feature flags say to the caller: {flags: {name: true, false or a value}, variants: {name: variant}}", s.myFlags)
 }
 
 func (s *Server) voiceRoutes() {

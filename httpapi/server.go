@@ -33,6 +33,8 @@ type Options struct {
 	Assistant Assistant // nil: the chat sockets are unavailable
 	Chats     Chats
 
+	Flags Flags // nil: no feature flags, and everything that has one is on
+
 	Limits Limits       // nil: no rate limits
 	JobsUI http.Handler // what /api/admin/jobs/ shows to admins; nil: not found
 

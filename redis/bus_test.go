@@ -40,7 +40,7 @@ func startBus(t *testing.T, url string, f func([]byte)) *redis.Bus {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := c.NewBus(slog.New(slog.DiscardHandler))
+	b := c.NewBus(slog.New(slog.DiscardHandler), nil)
 	b.Handle("topic", f)
 	ctx, stop := context.WithCancel(context.Background())
 	var running sync.WaitGroup
