@@ -44,6 +44,18 @@ const sessionCookie = "va_session"
 // withCookie lets a route take the session cookie.
 func withCookie(r *route) { r.cookie = true }
 
+// withQueryToken lets a route take its token as ?token=, for browsers' event
+// streams, which cannot send headers.
+func withQueryToken(r *route) { r.query = true }
+
+// takeQueryToken puts the token of the query, if there is one, where the others
+// are looked for.
+func takeQueryToken(c *fiber.Ctx) {
+	if token := c.Query("token"); token != "" && bearer(c.Context()) == "" {
+		c.Request().Header.Set("Authorization", "Bearer "+token)
+	}
+}
+
 // authenticate finds out who makes the request and notes it. Where cookie is
 // false only the Authorization header counts, which no other site can make a
 // browser send.

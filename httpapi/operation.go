@@ -35,6 +35,7 @@ type route struct {
 	access   access
 	rate     rateName
 	cookie   bool
+	query    bool        // the token may stand in the query
 	produces []string    // media types of success, JSON if there are none
 	form     []formField // of a multipart body
 }
@@ -175,6 +176,9 @@ func raw(sec section, method, path string, a access, summary string, h fiber.Han
 		o(&r)
 	}
 	s.app.Add(method, strings.NewReplacer("{", ":", "}", "").Replace(path), func(c *fiber.Ctx) error {
+		if r.query {
+			takeQueryToken(c)
+		}
 		if err := s.admit(c, path, r.access, r.rate, r.cookie); err != nil {
 			return err
 		}

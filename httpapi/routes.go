@@ -101,10 +101,15 @@ func (s *Server) clinicalRoutes() {
 func (s *Server) socketRoutes() {
 	sec := section{s, "Chat socket"}
 	raw(sec, "GET", "/ws", anyone, "The chat socket", s.sockets.handler(), limitedBy(rateNone))
+	raw(sec, "GET", "/api/flags/stream", signedIn, "What the feature flags say to the caller, as a stream of events", s.streamFlags,
+		withCookie, withQueryToken, produces("text/event-stream"))
 }
 
 // The admin panel: its figures, and users as it sees them.
 func (s *Server) panelRoutes() {
+	sec := section{s, "Admin panel"}
+	get(sec, "/api/admin/panel/websocket-status", viewer, "Who is connected", s.socketStatus)
+	raw(sec, "GET", "/api/admin/panel/ws", anyone, "The socket of the admin panel", s.upgrade(s.panels.serve), limitedBy(rateNone))
 }
 
 func (s *Server) auditRoutes() {

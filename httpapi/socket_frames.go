@@ -23,6 +23,8 @@ type clientFrame struct {
 	ClientMessageID string `json:"client_message_id"`
 	MessageID       string `json:"message_id"`
 	LastSeq         int    `json:"last_seq"`
+
+	Channels []string `json:"channels"` // of admin panels
 }
 
 // parseFrame reads a frame, or is Invalid.
@@ -53,8 +55,7 @@ func (k *socket) handle(f clientFrame) error {
 		k.fix(dialectV1)
 		return k.startSession(f)
 	case "typing_start", "typing_stop":
-		k.relayTyping(f)
-		return nil
+		return k.relayTyping(f)
 	case "resume":
 		return k.resume(f)
 	case "cancel", "message.cancel", "message_cancel":
@@ -99,7 +100,7 @@ func (k *socket) startSession(f clientFrame) error {
 	if err != nil {
 		return err
 	}
-	k.conversation = c.ID
+	k.converse(c.ID)
 	k.send(frame{"type": "session.started", "session_id": c.ID.String()})
 	return nil
 }
@@ -120,7 +121,7 @@ func (k *socket) ask(f clientFrame) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(k.ctx, requestTimeout)
+	ctx, cancel := context.WithTimeout(k.acting(), requestTimeout)
 	defer cancel()
 	question, a, err := k.ss.answers.ask(ctx, voiceassist.Question{
 		UserID:          k.principal().User.ID,
@@ -132,7 +133,7 @@ func (k *socket) ask(f clientFrame) error {
 	if err != nil {
 		return err
 	}
-	k.conversation = question.ConversationID
+	k.converse(question.ConversationID)
 	if k.dialect == dialectWeb {
 		k.send(frame{
 			"type": "user_message.created", "messageId": question.ID.String(), "message_id": question.ID.String(),
@@ -145,15 +146,18 @@ func (k *socket) ask(f clientFrame) error {
 	return nil
 }
 
-// relayTyping tells the user's other sockets.
-func (k *socket) relayTyping(f clientFrame) {
-	user := k.principal().User.ID
+// relayTyping tells the user's other sockets, wherever they are.
+func (k *socket) relayTyping(f clientFrame) error {
 	conversation := cmp.Or(f.ConversationID, f.SessionID)
-	k.ss.relay(user, k, frame{
-		"type": f.Type, "user_id": user.String(), "userId": user.String(),
-		"conversation_id": conversation, "conversationId": conversation, "session_id": conversation,
-	})
+	if len(conversation) > maxTypingID {
+		return voiceassist.Errorf(voiceassist.Invalid, "conversation_id is not valid")
+	}
+	k.ss.s.tellTyping(typing{Kind: f.Type, User: k.principal().User.ID, Conversation: conversation}, k)
+	return nil
 }
+
+// maxTypingID is the longest name of a conversation that is relayed, in bytes.
+const maxTypingID = 100
 
 // resume continues an answer after the last event that the client has.
 func (k *socket) resume(f clientFrame) error {
@@ -194,7 +198,7 @@ func (k *socket) find(f clientFrame) (*answer, error) {
 	if a := k.ss.answers.find(user, id); a != nil {
 		return a, nil
 	}
-	ctx, cancel := context.WithTimeout(k.ctx, requestTimeout)
+	ctx, cancel := context.WithTimeout(k.acting(), requestTimeout)
 	defer cancel()
 	m, err := k.ss.s.o.Chats.UserMessage(ctx, user, id)
 	if err != nil {
@@ -204,7 +208,7 @@ func (k *socket) find(f clientFrame) (*answer, error) {
 		return nil, voiceassist.Errorf(voiceassist.NotFound, "message not found")
 	}
 	if m.Status == voiceassist.MessageStreaming {
-		return k.ss.answers.recall(user, m, f.LastSeq)
+		return k.ss.answers.recall(ctx, user, m, f.LastSeq)
 	}
 	return ended(user, m, max(0, f.LastSeq)), nil
 }

@@ -88,7 +88,7 @@ func (s *Service) write(ctx context.Context, x voiceassist.Exchange, yield func(
 	if status == voiceassist.MessageFailed {
 		w.write(explanation(w.text.Len() > 0))
 	}
-	stored, storeErr := s.finish(ctx, w.message(status, kind, s.model()))
+	stored, storeErr := s.finish(ctx, w.message(status, kind, s.modelName()))
 	if storeErr != nil {
 		err = storeErr
 	}
@@ -135,8 +135,8 @@ func (s *Service) compose(ctx context.Context, question voiceassist.Message, w *
 	if err != nil {
 		return kindNothing, err
 	}
-	if len(sources) > 0 && s.opts.Model != nil {
-		return kindModel, s.generate(ctx, question.Content, history, sources, w)
+	if model := s.model(ctx); len(sources) > 0 && model != nil {
+		return kindModel, s.generate(ctx, model, question.Content, history, sources, w)
 	}
 	if len(sources) > 0 {
 		if quoted, err := s.quote(ctx, q, sources, w); quoted || err != nil {
@@ -170,9 +170,9 @@ func (s *Service) sources(ctx context.Context, q *inquiry) ([]voiceassist.Hit, e
 }
 
 // generate lets the model answer from the sources.
-func (s *Service) generate(ctx context.Context, question string, history []voiceassist.Message, sources []voiceassist.Hit, w *writer) error {
+func (s *Service) generate(ctx context.Context, model ChatModel, question string, history []voiceassist.Message, sources []voiceassist.Hit, w *writer) error {
 	request := prompt(question, history, sources, s.opts.AnswerTokens)
-	stream := func(ctx context.Context) iter.Seq2[string, error] { return s.opts.Model.Stream(ctx, request) }
+	stream := func(ctx context.Context) iter.Seq2[string, error] { return model.Stream(ctx, request) }
 	c := citer{prover: w.prover, sources: sources}
 	for text, err := range coalesce(ctx, stream, deltaInterval, s.opts.Stall) {
 		if err != nil {
@@ -200,7 +200,7 @@ var errSilent = errors.New("the language model gave an empty answer")
 // unproved ends a written answer of which nothing could be traced to a source.
 const unproved = "\n\nNote: no statement of this answer could be traced to a passage of the library."
 
-func (s *Service) model() string {
+func (s *Service) modelName() string {
 	if s.opts.Model == nil {
 		return ""
 	}
