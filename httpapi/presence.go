@@ -27,7 +27,8 @@ const (
 	presenceEvery   = 4 * time.Second        // how often a process says that it is there
 	presenceTTL     = 15 * time.Second       // after which it is not
 	presenceSettle  = 150 * time.Millisecond // changes within it are told together
-	presenceTimeout = 2 * time.Second        // for Redis to answer
+	presenceTimeout = time.Second            // for Redis to answer
+	presenceFinal   = 250 * time.Millisecond // likewise, when this process ends
 	presenceRows    = 50                     // channels that a process tells of, the newest
 )
 
@@ -93,7 +94,7 @@ func (p *presence) run(ctx context.Context) {
 			}
 		}
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), presenceTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), presenceFinal)
 	defer cancel()
 	_ = store.Remove(ctx, p.hub.s.news.process) // else it is forgotten by itself
 }

@@ -244,7 +244,7 @@ func TestToggleReachesTheStreamsOfAnotherProcess(t *testing.T) {
 	admin, user := as(one.signIn(voiceassist.RoleAdmin).Tokens.Access), one.signIn(voiceassist.RoleUser)
 	st := two.stream("/api/flags/stream?token=" + user.Tokens.Access)
 	h := st.resp.Header
-	if st.resp.StatusCode != 200 || !strings.HasPrefix(h.Get("Content-Type"), "text/event-stream") || h.Get("X-Accel-Buffering") != "no" || h.Get("Cache-Control") != "no-store" {
+	if st.resp.StatusCode != http.StatusOK || !strings.HasPrefix(h.Get("Content-Type"), "text/event-stream") || h.Get("X-Accel-Buffering") != "no" || h.Get("Cache-Control") != "no-store" {
 		t.Fatalf("the stream begins with %d %v", st.resp.StatusCode, h)
 	}
 	if _, data := st.want("flags"); flagIn(data, "voice_mode") != true || data["version"] == "" {

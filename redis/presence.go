@@ -54,7 +54,7 @@ func (p *Presence) Remove(ctx context.Context, process string) error {
 
 // All returns what the processes say, by their names.
 func (p *Presence) All(ctx context.Context) (map[string][]byte, error) {
-	names, err := p.rdb.ZRevRange(ctx, presenceNames, 0, maxPresent-1).Result()
+	names, err := p.rdb.ZRangeArgs(ctx, redis.ZRangeArgs{Key: presenceNames, Start: 0, Stop: maxPresent - 1, Rev: true}).Result()
 	if err != nil || len(names) == 0 {
 		return nil, away(err)
 	}
