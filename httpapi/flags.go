@@ -307,9 +307,12 @@ func (s *Server) archiveFlag(ctx context.Context, in *archiveFlagInput) (twins[f
 	if err != nil {
 		return twins[flagBody]{}, err
 	}
-	archived := in.Body == nil || or(in.Body.Archived, true)
+	archived, kind := in.Body == nil || or(in.Body.Archived, true), "flag.archived"
+	if !archived {
+		kind = "flag.restored"
+	}
 	f, err := fs.Archive(ctx, in.Name, archived)
-	return s.flagChanged(ctx, "flag.archived", f, err)
+	return s.flagChanged(ctx, kind, f, err)
 }
 
 // deletedFlagBody is the reply to the deletion of a flag.
