@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -68,6 +69,10 @@ type flagBody struct {
 }
 
 func flagOf(f voiceassist.Flag) flagBody {
+	if f.Type == voiceassist.FlagBoolean { // what it gives unless something else was said
+		f.Value = json.RawMessage(cmp.Or(string(f.Value), "true"))
+		f.Default = json.RawMessage(cmp.Or(string(f.Default), "false"))
+	}
 	return flagBody{
 		Name:              f.Name,
 		Enabled:           f.Enabled,

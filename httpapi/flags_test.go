@@ -36,7 +36,7 @@ func TestFlagsAreCreatedChangedAndDeleted(t *testing.T) {
 	admin := as(s.signIn(voiceassist.RoleAdmin).Tokens.Access)
 	r := s.want(201, s.do("POST", flagsPath, `{"name":"new.feature","enabled":false,"description":"It's new","rolloutPercentage":0,
 		"metadata":{"owner":"team a","nested":{"x_y":[1,2]}},"unknown":1}`, admin))
-	if r.at("data", "rollout_percentage") != 0.0 || r.at("rolloutPercentage") != 0.0 || r.at("flagType") != "boolean" || r.at("environment") != "all" {
+	if r.at("data", "rollout_percentage") != 0.0 || r.at("rolloutPercentage") != 0.0 || r.at("flagType") != "boolean" || r.at("environment") != "all" || r.at("value") != true {
 		t.Errorf("created is %s", r.text)
 	}
 	if r.at("metadata", "owner") != "team a" || r.at("data", "metadata", "nested", "x_y") == nil {
