@@ -138,7 +138,7 @@ func (h busHandler) run(ctx context.Context, delivered prometheus.Counter) {
 // died without a word would be silent for ever.
 func (b *Bus) listen(ctx context.Context) (heard bool, err error) {
 	sub := b.rdb.PSubscribe(ctx, busPrefix+"*")
-	defer sub.Close()                                          //nolint:errcheck // it may be broken already
+	defer sub.Close()
 	defer context.AfterFunc(ctx, func() { _ = sub.Close() })() // which ends a wait
 	tried := false
 	wait := busAnswer
