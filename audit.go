@@ -12,6 +12,8 @@ import (
 type Actor struct {
 	UserID    uuid.UUID
 	Email     string
+	Role      Role
+	Specialty string
 	IP        string
 	RequestID string
 	TraceID   string

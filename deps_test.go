@@ -34,6 +34,7 @@ var rules = map[string]rule{
 	"migrations": {},
 
 	"accounts": {may: []string{"."}},
+	"flags":    {may: []string{"."}},
 	"mail":     {may: []string{"."}},
 	"export":   {may: []string{"."}},
 	"httpapi":  {may: []string{".", "export"}},

@@ -10,7 +10,9 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	voiceassist "github.com/voiceassist/backend"
 	"github.com/voiceassist/backend/accounts"
+	"github.com/voiceassist/backend/flags"
 	"github.com/voiceassist/backend/httpapi"
 	"github.com/voiceassist/backend/machine"
 	"github.com/voiceassist/backend/mail"
@@ -103,6 +105,11 @@ func serveAPI(ctx context.Context, cfg Config, e *engines, ln net.Listener, log 
 	if err != nil {
 		return err
 	}
+	bus := e.redis.NewBus(log, e.registry)
+	switches, err := flags.Open(ctx, e.ledger, flags.Options{Environment: cfg.Environment, Bus: bus, Log: log})
+	if err != nil {
+		return err
+	}
 	reader, err := openFileReader(cfg, log)
 	if err != nil {
 		return err
@@ -112,7 +119,7 @@ func serveAPI(ctx context.Context, cfg Config, e *engines, ln net.Listener, log 
 			log.WarnContext(ctx, "reader of files", slog.Any("error", err))
 		}
 	}()
-	answers := e.searcher(log)
+	answers := e.searcher(log, switches.Allows)
 	server := httpapi.New(httpapi.Options{
 		Log:      log,
 		Registry: e.registry,
@@ -136,6 +143,12 @@ func serveAPI(ctx context.Context, cfg Config, e *engines, ln net.Listener, log 
 		Clinical: e.ledger,
 		Reports:  e.ledger,
 		Settings: e.ledger,
+
+		Flags:    switches,
+		Bus:      bus,
+		Presence: e.redis.NewPresence(),
+		Activity: e.ledger,
+		Pools:    e.pools,
 
 		Limits:       e.redis.NewLimits(log, e.registry),
 		JobsUI:       e.queue.Monitor("/api/admin/jobs"),
@@ -162,7 +175,21 @@ func serveAPI(ctx context.Context, cfg Config, e *engines, ln net.Listener, log 
 		MaxUploadBytes: cfg.MaxUploadMB << 20,
 	})
 	log.InfoContext(ctx, "listening", slog.String("addr", ln.Addr().String()))
-	return server.Serve(ctx, ln)
+	return beside(ctx,
+		func(ctx context.Context) error { return server.Serve(ctx, ln) },
+		func(ctx context.Context) error { bus.Run(ctx); return nil },
+		func(ctx context.Context) error { switches.Run(ctx); return nil })
+}
+
+// pools are what the admin panel shows of the connections of this process.
+func (e *engines) pools() httpapi.Pools {
+	db, rd := e.ledger.Stat(), e.redis.Redis().PoolStats()
+	return httpapi.Pools{
+		Database: httpapi.Pool{Max: int(db.MaxConns()), Open: int(db.TotalConns()), InUse: int(db.AcquiredConns()), Idle: int(db.IdleConns())},
+		Redis: httpapi.Pool{
+			Max: e.redis.Redis().Options().PoolSize, Open: int(rd.TotalConns), InUse: int(rd.TotalConns - rd.IdleConns), Idle: int(rd.IdleConns),
+		},
+	}
 }
 
 // accounts returns the accounts; mails may be nil where none are sent.
@@ -205,9 +232,14 @@ func work(ctx context.Context, cfg Config, e *engines, log *slog.Logger) error {
 		}
 	}()
 	e.registry.MustRegister(readerCollector{reader})
+	switches, err := flags.Open(ctx, e.ledger, flags.Options{Environment: cfg.Environment, Log: log})
+	if err != nil {
+		return err
+	}
 	worker := &pipeline.Worker{
 		Ledger: e.ledger, Index: e.index, Reader: reader, Blobs: e.blobs, Embedder: e.embedder,
-		TempDir: cfg.tempDir, Metrics: pipeline.NewMetrics(e.registry), Log: log,
+		MayEmbed: func() bool { return switches.Enabled(voiceassist.FlagOutsideModels, voiceassist.User{}) },
+		TempDir:  cfg.tempDir, Metrics: pipeline.NewMetrics(e.registry), Log: log,
 	}
 	stop, err := e.queue.Consume(worker.Handle, redis.ConsumerOptions{
 		Concurrency: cfg.WorkerConcurrency, Grace: cfg.ShutdownGrace, Log: log,
@@ -215,7 +247,7 @@ func work(ctx context.Context, cfg Config, e *engines, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	<-ctx.Done()
+	switches.Run(ctx)
 	stop()
 	return nil
 }

@@ -28,6 +28,8 @@ type Config struct {
 	Host    string `env:"HOST"` // the address to listen at; "" is all
 	DataDir string `env:"DATA_DIR" envDefault:"./data"`
 
+	Environment string `env:"ENVIRONMENT" envDefault:"production"` // which feature flags hold here
+
 	DatabaseURL  string `env:"DATABASE_URL"`
 	RedisURL     string `env:"REDIS_URL"`
 	QdrantURL    string `env:"QDRANT_URL"`
@@ -138,6 +140,7 @@ func (c Config) faults() []error {
 		}
 	}
 	add(c.Port >= 0 && c.Port < 1<<16, "PORT: %d is no port", c.Port)
+	add(voiceassist.IsEnvironment(c.Environment), "ENVIRONMENT: want a word of small letters, and not all")
 	add(hasScheme(c.DatabaseURL, "postgres", "postgresql"), "DATABASE_URL: want postgres://…")
 	add(hasScheme(c.RedisURL, "redis", "rediss"), "REDIS_URL: want redis://… or rediss://…")
 	add(hasScheme(c.QdrantURL, "http", "https", "grpc"), "QDRANT_URL: want http://host:6334 or https://…, the gRPC port")

@@ -203,9 +203,10 @@ func (e *engines) files(cfg Config, reader pipeline.Reader, log *slog.Logger) *p
 	}
 }
 
-// searcher returns the read side on the open engines.
-func (e *engines) searcher(log *slog.Logger) *rag.Service {
+// searcher returns the read side on the open engines, as far as allows lets it
+// use the models.
+func (e *engines) searcher(log *slog.Logger, allows func(ctx context.Context, flag string) bool) *rag.Service {
 	return rag.New(e.ledger, e.index, rag.Options{
-		Embedder: e.embedder, Model: e.chat, Metrics: e.registry, Log: cmp.Or(log, slog.Default()),
+		Embedder: e.embedder, Model: e.chat, Allows: allows, Metrics: e.registry, Log: cmp.Or(log, slog.Default()),
 	})
 }

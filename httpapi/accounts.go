@@ -103,6 +103,9 @@ type registerInput struct {
 }
 
 func (s *Server) register(ctx context.Context, in *registerInput) (twins[registeredBody], error) {
+	if !s.flag(ctx, voiceassist.FlagRegistration) {
+		return twins[registeredBody]{}, voiceassist.Errorf(voiceassist.Forbidden, "Registration is closed")
+	}
 	b := in.Body
 	return registered(ctx)(s.o.Accounts.Register(ctx, voiceassist.Registration{
 		Email:     b.Email,

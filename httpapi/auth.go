@@ -25,6 +25,18 @@ func withCookie(r *route) { r.cookie = true }
 // or to take over its account.
 func inSession(r *route) { r.sessionOnly = true }
 
+// withQueryToken lets a route take its token as ?token=, for browsers' event
+// streams, which cannot send headers.
+func withQueryToken(r *route) { r.queryToken = true }
+
+// takeQueryToken puts the token of the query, if there is one, where the others
+// are looked for.
+func takeQueryToken(c *fiber.Ctx) {
+	if token := c.Query("token"); token != "" && bearer(c.Context()) == "" {
+		c.Request().Header.Set("Authorization", "Bearer "+token)
+	}
+}
+
 // authenticate finds out who makes the request and notes it. Where cookie is
 // false only headers count which no other site can make a browser send.
 func (s *Server) authenticate(c *fiber.Ctx, cookie bool) error {

@@ -27,7 +27,7 @@ const (
 // message and not to a socket: it is written to its end whoever follows it.
 type answers struct {
 	assistant Assistant
-	running   prometheus.Gauge
+	gauge     prometheus.Gauge
 
 	ctx     context.Context //nolint:containedctx // the life of the answers, which outlive every request
 	stop    context.CancelFunc
@@ -42,7 +42,7 @@ type answers struct {
 }
 
 func newAnswers(a Assistant, running prometheus.Gauge) *answers {
-	as := &answers{assistant: a, running: running, users: make(map[uuid.UUID]int), live: make(map[uuid.UUID]*answer)}
+	as := &answers{assistant: a, gauge: running, users: make(map[uuid.UUID]int), live: make(map[uuid.UUID]*answer)}
 	as.ctx, as.stop = context.WithCancel(context.Background())
 	return as
 }
@@ -52,18 +52,19 @@ func newAnswers(a Assistant, running prometheus.Gauge) *answers {
 // the one under way, or tells how it ended. Besides the errors of Assistant.Begin, RateLimited
 // means that too many answers are being written, for the user or at all.
 func (as *answers) ask(ctx context.Context, q voiceassist.Question) (voiceassist.Message, *answer, error) {
-	return as.begin(q.UserID, func() (voiceassist.Exchange, error) { return as.assistant.Begin(ctx, q) })
+	return as.begin(ctx, q.UserID, func() (voiceassist.Exchange, error) { return as.assistant.Begin(ctx, q) })
 }
 
 // again begins to write another answer to a question. Besides the errors of
 // Assistant.Regenerate it ends like ask.
 func (as *answers) again(ctx context.Context, r voiceassist.Regeneration) (*answer, error) {
-	_, a, err := as.begin(r.UserID, func() (voiceassist.Exchange, error) { return as.assistant.Regenerate(ctx, r) })
+	_, a, err := as.begin(ctx, r.UserID, func() (voiceassist.Exchange, error) { return as.assistant.Regenerate(ctx, r) })
 	return a, err
 }
 
-// begin writes the answer of the exchange that store returns, or finds it.
-func (as *answers) begin(user uuid.UUID, store func() (voiceassist.Exchange, error)) (voiceassist.Message, *answer, error) {
+// begin writes the answer of the exchange that store returns, on behalf of who
+// acts in ctx, or finds it.
+func (as *answers) begin(ctx context.Context, user uuid.UUID, store func() (voiceassist.Exchange, error)) (voiceassist.Message, *answer, error) {
 	if err := as.reserve(user); err != nil {
 		return voiceassist.Message{}, nil, err
 	}
@@ -76,17 +77,17 @@ func (as *answers) begin(user uuid.UUID, store func() (voiceassist.Exchange, err
 		as.release(user)
 		return x.Question, a, nil
 	}
-	return x.Question, as.start(user, x, 0), nil
+	return x.Question, as.start(ctx, user, x, 0), nil
 }
 
 // recall follows a stored answer that this process does not write, for a client
 // that has its events up to lastSeq: it ends when whoever writes it has ended.
-func (as *answers) recall(user uuid.UUID, m voiceassist.Message, lastSeq int) (*answer, error) {
+func (as *answers) recall(asking context.Context, user uuid.UUID, m voiceassist.Message, lastSeq int) (*answer, error) {
 	if err := as.reserve(user); err != nil {
 		return nil, err
 	}
 	x := voiceassist.Exchange{Question: voiceassist.Message{Duplicate: true}, Answer: m}
-	return as.start(user, x, max(0, lastSeq)), nil
+	return as.start(asking, user, x, max(0, lastSeq)), nil
 }
 
 func (as *answers) reserve(user uuid.UUID) error {
@@ -103,12 +104,19 @@ func (as *answers) reserve(user uuid.UUID) error {
 	as.count++
 	as.users[user]++
 	as.writing.Add(1)
-	as.running.Inc()
+	as.gauge.Inc()
 	return nil
 }
 
 // errQuota marks the refusals that are about the user and not about the server.
 var errQuota = errors.New("too many answers for one user")
+
+// running returns how many answers this process writes.
+func (as *answers) running() int {
+	as.mu.Lock()
+	defer as.mu.Unlock()
+	return as.count
+}
 
 func (as *answers) release(user uuid.UUID) {
 	as.mu.Lock()
@@ -119,12 +127,13 @@ func (as *answers) release(user uuid.UUID) {
 		delete(as.users, user)
 	}
 	as.writing.Done()
-	as.running.Dec()
+	as.gauge.Dec()
 }
 
-// start writes the answer of an exchange whose place is reserved.
-func (as *answers) start(user uuid.UUID, x voiceassist.Exchange, skipped int) *answer {
-	ctx, cancel := context.WithCancel(as.ctx)
+// start writes the answer of an exchange whose place is reserved, on behalf of
+// whoever acts in asking; it does not end with asking.
+func (as *answers) start(asking context.Context, user uuid.UUID, x voiceassist.Exchange, skipped int) *answer {
+	ctx, cancel := context.WithCancel(voiceassist.WithActor(as.ctx, voiceassist.ActorOf(asking)))
 	a := &answer{user: user, exchange: x, cancel: cancel, changed: make(chan struct{}), skipped: skipped}
 	own := !x.Question.Duplicate
 	if own {

@@ -46,6 +46,7 @@ type route struct {
 
 	sessionOnly bool          // not for API keys
 	timeout     time.Duration // of the handler
+	queryToken  bool          // the token may stand in the query
 }
 
 // formField describes a part of a multipart body.
@@ -238,6 +239,9 @@ func raw(sec section, method, path string, a access, summary string, h fiber.Han
 		o(&r)
 	}
 	s.app.Add(method, strings.NewReplacer("{", ":", "}", "").Replace(path), func(c *fiber.Ctx) error {
+		if r.queryToken {
+			takeQueryToken(c)
+		}
 		if err := s.admit(c, r); err != nil {
 			return err
 		}

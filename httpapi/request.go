@@ -56,7 +56,7 @@ func principal(ctx context.Context) voiceassist.Principal { return requestOf(ctx
 // actor is who the audit log says makes the request.
 func (r *request) actor() voiceassist.Actor {
 	u := r.who.User
-	return voiceassist.Actor{UserID: u.ID, Email: u.Email, IP: r.ip.String(), RequestID: r.id, TraceID: r.trace}
+	return voiceassist.Actor{UserID: u.ID, Email: u.Email, Role: u.Role, Specialty: u.Specialty, IP: r.ip.String(), RequestID: r.id, TraceID: r.trace}
 }
 
 // begin notes what the headers of a request say.

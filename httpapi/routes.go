@@ -197,6 +197,8 @@ func (s *Server) socketRoutes() {
 	sec := section{s, "Chat socket"}
 	raw(sec, "GET", "/ws", anyone, "The chat socket", s.sockets.handler(), limitedBy(rateNone),
 		isSocket, takesQuery(socketQuery...), fails(403, 426, 429))
+	raw(sec, "GET", "/api/flags/stream", signedIn, "What the feature flags say to the caller, as a stream of events", s.streamFlags,
+		withCookie, withQueryToken, fails(503), produces("text/event-stream"))
 }
 
 // The admin panel: its figures, and users as it sees them.
@@ -215,6 +217,9 @@ func (s *Server) panelRoutes() {
 	people := section{s, "Accounts"}
 	post(people, "/api/admin/panel/users/invite", admin, "Invite somebody", s.invite, status(201), fails(409))
 	post(people, "/api/admin/panel/users/{id}/reset-password", admin, "Send a user a link to choose a new password", s.sendReset, fails(404, 409))
+	get(sec, "/api/admin/panel/websocket-status", viewer, "Who is connected", s.socketStatus)
+	raw(sec, "GET", "/api/admin/panel/ws", anyone, "The socket of the admin panel", s.upgrade(s.panels.serve), limitedBy(rateNone),
+		isSocket, takesQuery(socketQuery[:1]...), fails(403, 426, 429))
 }
 
 func (s *Server) auditRoutes() {
@@ -243,6 +248,15 @@ func (s *Server) cacheRoutes() {
 }
 
 func (s *Server) flagRoutes() {
+	sec := section{s, "Feature flags"}
+	get(sec, "/api/admin/feature-flags", viewer, "List feature flags", s.listFlags)
+	post(sec, "/api/admin/feature-flags", admin, "Create a feature flag", s.createFlag, status(201), fails(409))
+	get(sec, "/api/admin/feature-flags/{name}", viewer, "A feature flag", s.getFlag, fails(404))
+	patch(sec, "/api/admin/feature-flags/{name}", admin, "Change a feature flag", s.updateFlag, fails(404, 409))
+	del(sec, "/api/admin/feature-flags/{name}", admin, "Delete a feature flag", s.deleteFlag, fails(404, 409))
+	post(sec, "/api/admin/feature-flags/{name}/toggle", admin, "Turn a feature flag on or off", s.toggleFlag, fails(404, 409))
+	post(sec, "/api/admin/feature-flags/{name}/archive", admin, "Archive a feature flag, or restore it", s.archiveFlag, fails(404, 409))
+	get(sec, "/api/experiments/flags", signedIn, "What the feature flags say to the caller: {flags: {name: true, false or a value}, variants: {name: variant}}", s.myFlags)
 }
 
 func (s *Server) voiceRoutes() {

@@ -46,6 +46,12 @@ type Options struct {
 	Reports  Reports
 	Settings Settings
 
+	Flags    Flags        // nil: no feature flags, and everything that has one is on
+	Bus      Bus          // nil: there is no other API process
+	Presence Presence     // nil: likewise
+	Activity Activity     // nil: the panels are told less
+	Pools    func() Pools // nil: no figures of connections
+
 	Limits Limits       // nil: no rate limits
 	JobsUI http.Handler // what /api/admin/jobs/ shows to admins; nil: not found
 
@@ -72,7 +78,8 @@ type Options struct {
 	MaxUploads     int            // documents received at the same time, and files; 0 is 16
 	MaxSearches    int            // answered at the same time; 0 is 32
 	BusyWait       time.Duration  // how long an upload or a search waits for its turn; 0 is 10 s
-	SocketWait     time.Duration  // how long a chat socket waits for its token, and for its client to take a frame; 0 is 10 s
+	SocketWait     time.Duration  // how long a socket waits for its token, and for its client to take a frame; 0 is 10 s
+	PanelEvery     time.Duration  // how often the admin panels get figures; 0 is 10 s
 }
 
 // withDefaults fills in what was left to us.
@@ -85,6 +92,7 @@ func (o Options) withDefaults() Options {
 	o.MaxSearches = cmp.Or(o.MaxSearches, 32)
 	o.BusyWait = cmp.Or(o.BusyWait, 10*time.Second)
 	o.SocketWait = cmp.Or(o.SocketWait, 10*time.Second)
+	o.PanelEvery = cmp.Or(o.PanelEvery, panelMetricsEvery)
 	return o
 }
 
@@ -105,7 +113,10 @@ type Server struct {
 	readings *readings
 	probes   *probes
 	exports  *gate
+	hub      *hub
+	news     *news
 	sockets  *sockets
+	panels   *panels
 
 	// base is the context of all handlers. It outlives the context of Serve by
 	// the time that requests under way are given to end.
@@ -139,7 +150,9 @@ func New(o Options) *Server {
 	s.readings = newReadings()
 	s.probes = newProbes(o.Services, o.Log)
 	s.exports = newGate(maxExports, o.BusyWait, s.metrics.exports)
-	s.sockets = newSockets(s, o.Registry)
+	s.hub, s.news = newHub(s, o.Registry), newNews(o)
+	s.sockets, s.panels = newSockets(s, o.Registry), newPanels(s)
+	s.listenToOthers()
 	s.base, s.stop = context.WithCancel(context.Background())
 	s.app = fiber.New(fiber.Config{
 		Immutable:                    true,
@@ -188,10 +201,12 @@ func (s *Server) humaConfig() huma.Config {
 func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	served := make(chan error, 1)
 	go func() { served <- s.app.Listener(lingerListener{ln}) }()
-	var watching sync.WaitGroup
-	watching.Go(func() { s.sockets.watch(s.base) })
 	defer s.probes.wait()
-	defer watching.Wait()
+	var beside sync.WaitGroup
+	for _, run := range []func(context.Context){s.hub.watch, s.hub.presence.run, s.news.run, s.panels.run} {
+		beside.Go(func() { run(s.base) })
+	}
+	defer beside.Wait()
 	defer s.stop()
 	select {
 	case err := <-served:

@@ -50,6 +50,7 @@ type suite struct {
 	library  *library
 	log      *logBuffer
 	client   *http.Client
+	server   *httpapi.Server
 	stop     context.CancelFunc // ends serving
 	served   chan error         // what Serve returned; closed then
 }
@@ -134,7 +135,7 @@ func (s *suite) serve(server *httpapi.Server) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	s.url = "http://" + ln.Addr().String()
+	s.url, s.server = "http://"+ln.Addr().String(), server
 	s.client = &http.Client{
 		Transport:     &http.Transport{},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },

@@ -12,7 +12,7 @@ import (
 func TestAnAnswerAskedForAgainWhileItsEndIsToldIsToldAgain(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		k := newSocket(nil, nil)
+		k := newSocket(&sockets{s: &Server{}}, nil)
 		k.out = make(chan []byte) // nothing is sent before it is taken
 		a := ended(uuid.New(), voiceassist.Message{ID: uuid.New(), Status: voiceassist.MessageComplete}, 0)
 		k.follow(a, 0)

@@ -27,6 +27,8 @@ type clientFrame struct {
 	Attachments       attachmentRefs  `json:"attachments"`
 	ClinicalContextID string          `json:"clinical_context_id"`
 	ClinicalContext   json.RawMessage `json:"clinical_context"`
+
+	Channels []string `json:"channels"` // of admin panels
 }
 
 // parseFrame reads a frame, or is Invalid.
@@ -57,8 +59,7 @@ func (k *socket) handle(f clientFrame) error {
 		k.fix(dialectV1)
 		return k.startSession(f)
 	case "typing_start", "typing_stop":
-		k.relayTyping(f)
-		return nil
+		return k.relayTyping(f)
 	case "resume":
 		return k.resume(f)
 	case "cancel", "message.cancel", "message_cancel":
@@ -110,7 +111,7 @@ func (k *socket) startSession(f clientFrame) error {
 	if err := k.setClinical(ctx, facts, c.ID); err != nil {
 		return err
 	}
-	k.conversation = c.ID
+	k.converse(c.ID)
 	k.send(frame{"type": "session.started", "session_id": c.ID.String()})
 	return nil
 }
@@ -135,7 +136,7 @@ func (k *socket) ask(f clientFrame) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(k.ctx, requestTimeout)
+	ctx, cancel := context.WithTimeout(k.acting(), requestTimeout)
 	defer cancel()
 	clinical, err := k.clinicalOf(ctx, f, conversation)
 	if err != nil {
@@ -154,7 +155,7 @@ func (k *socket) ask(f clientFrame) error {
 	if err != nil {
 		return err
 	}
-	k.conversation = question.ConversationID
+	k.converse(question.ConversationID)
 	if k.dialect == dialectWeb {
 		k.send(frame{
 			"type": "user_message.created", "messageId": question.ID.String(), "message_id": question.ID.String(),
@@ -167,15 +168,18 @@ func (k *socket) ask(f clientFrame) error {
 	return nil
 }
 
-// relayTyping tells the user's other sockets.
-func (k *socket) relayTyping(f clientFrame) {
-	user := k.principal().User.ID
+// relayTyping tells the user's other sockets, wherever they are.
+func (k *socket) relayTyping(f clientFrame) error {
 	conversation := cmp.Or(f.ConversationID, f.SessionID)
-	k.ss.relay(user, k, frame{
-		"type": f.Type, "user_id": user.String(), "userId": user.String(),
-		"conversation_id": conversation, "conversationId": conversation, "session_id": conversation,
-	})
+	if len(conversation) > maxTypingID {
+		return voiceassist.Errorf(voiceassist.Invalid, "conversation_id is not valid")
+	}
+	k.ss.s.tellTyping(typing{Kind: f.Type, User: k.principal().User.ID, Conversation: conversation}, k)
+	return nil
 }
+
+// maxTypingID is the longest name of a conversation that is relayed, in bytes.
+const maxTypingID = 100
 
 // resume continues an answer after the last event that the client has.
 func (k *socket) resume(f clientFrame) error {
@@ -216,7 +220,7 @@ func (k *socket) find(f clientFrame) (*answer, error) {
 	if a := k.ss.answers.find(user, id); a != nil {
 		return a, nil
 	}
-	ctx, cancel := context.WithTimeout(k.ctx, requestTimeout)
+	ctx, cancel := context.WithTimeout(k.acting(), requestTimeout)
 	defer cancel()
 	m, err := k.ss.s.o.Chats.UserMessage(ctx, user, id)
 	if err != nil {
@@ -226,7 +230,7 @@ func (k *socket) find(f clientFrame) (*answer, error) {
 		return nil, voiceassist.Errorf(voiceassist.NotFound, "message not found")
 	}
 	if m.Status == voiceassist.MessageStreaming {
-		return k.ss.answers.recall(user, m, f.LastSeq)
+		return k.ss.answers.recall(ctx, user, m, f.LastSeq)
 	}
 	return ended(user, m, max(0, f.LastSeq)), nil
 }

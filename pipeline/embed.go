@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
+	"time"
 
 	voiceassist "github.com/voiceassist/backend"
 	"github.com/voiceassist/backend/postgres"
@@ -18,6 +19,9 @@ const embedBatch = 64
 func (w *Worker) embed(ctx context.Context, a *attempt, p postgres.Publication) error {
 	return w.eachBatch(ctx, a, p, func(passages []voiceassist.Passage, done int) error {
 		for len(passages) > 0 {
+			if !w.mayEmbed() {
+				return errNotEmbedded
+			}
 			n := min(embedBatch, len(passages))
 			if err := w.embedMissing(ctx, p.Info.Title, passages[:n]); err != nil {
 				return err
@@ -30,6 +34,14 @@ func (w *Worker) embed(ctx context.Context, a *attempt, p postgres.Publication) 
 		})
 	})
 }
+
+// errNotEmbedded ends an attempt that was about to send passages when that was
+// forbidden. The next one goes without vectors.
+var errNotEmbedded = &voiceassist.Paced{
+	After: time.Second, Err: voiceassist.Errorf(voiceassist.Conflict, "texts may no longer be sent to outside models"),
+}
+
+func (w *Worker) mayEmbed() bool { return w.MayEmbed == nil || w.MayEmbed() }
 
 func (w *Worker) embedMissing(ctx context.Context, title string, passages []voiceassist.Passage) error {
 	texts, digests := digestTexts(title, passages)
@@ -60,15 +72,15 @@ func (w *Worker) embedMissing(ctx context.Context, title string, passages []voic
 	return w.Ledger.AddVectors(ctx, w.Embedder.Profile(), keys, packed)
 }
 
-// vectors returns the stored vector of each passage; nil ones without an
-// embedding profile.
-func (w *Worker) vectors(ctx context.Context, title string, passages []voiceassist.Passage) ([][]float32, error) {
+// vectors returns the stored vector of each passage; nil ones if the attempt
+// embeds nothing.
+func (w *Worker) vectors(ctx context.Context, a *attempt, title string, passages []voiceassist.Passage) ([][]float32, error) {
 	dense := make([][]float32, len(passages))
-	if w.Embedder == nil {
+	if a.embedder == nil {
 		return dense, nil
 	}
 	_, digests := digestTexts(title, passages)
-	stored, err := w.Ledger.Vectors(ctx, w.Embedder.Profile(), digests)
+	stored, err := w.Ledger.Vectors(ctx, a.embedder.Profile(), digests)
 	if err != nil {
 		return nil, err
 	}

@@ -38,6 +38,9 @@ const (
 func (w *Worker) index(ctx context.Context, a *attempt) error {
 	var x postgres.Extraction
 	var p postgres.Publication
+	if w.mayEmbed() {
+		a.embedder = w.Embedder
+	}
 	if err := w.inStage(ctx, a, voiceassist.StageExtract, func() (err error) {
 		x, err = w.extract(ctx, a)
 		return err
@@ -50,7 +53,7 @@ func (w *Worker) index(ctx context.Context, a *attempt) error {
 	}); err != nil {
 		return err
 	}
-	if w.Embedder != nil {
+	if a.embedder != nil {
 		if err := w.inStage(ctx, a, voiceassist.StageEmbed, func() error { return w.embed(ctx, a, p) }); err != nil {
 			return err
 		}
@@ -146,8 +149,8 @@ func isWordRune(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) 
 // chunk opens a generation and stores the passages of all pages in it.
 func (w *Worker) chunk(ctx context.Context, a *attempt, x postgres.Extraction) (postgres.Publication, error) {
 	recipe := postgres.Recipe{Engine: x.Engine, Chunker: ChunkerName}
-	if w.Embedder != nil {
-		recipe.Profile = w.Embedder.Profile()
+	if a.embedder != nil {
+		recipe.Profile = a.embedder.Profile()
 	}
 	p := postgres.Publication{Info: x.Info}
 	p.Info.Title = cmp.Or(a.document.Title, x.Info.Title, nameWithoutExtension(a.document.Filename))
@@ -196,7 +199,7 @@ func nameWithoutExtension(name string) string {
 // the active one.
 func (w *Worker) publish(ctx context.Context, a *attempt, p postgres.Publication) error {
 	if err := w.eachBatch(ctx, a, p, func(passages []voiceassist.Passage, done int) error {
-		points, err := w.points(ctx, a.document, p, passages)
+		points, err := w.points(ctx, a, p, passages)
 		if err != nil {
 			return err
 		}
@@ -239,8 +242,9 @@ func (w *Worker) eachBatch(ctx context.Context, a *attempt, p postgres.Publicati
 	return nil
 }
 
-func (w *Worker) points(ctx context.Context, d voiceassist.Document, p postgres.Publication, passages []voiceassist.Passage) ([]voiceassist.Point, error) {
-	dense, err := w.vectors(ctx, p.Info.Title, passages)
+func (w *Worker) points(ctx context.Context, a *attempt, p postgres.Publication, passages []voiceassist.Passage) ([]voiceassist.Point, error) {
+	d := a.document
+	dense, err := w.vectors(ctx, a, p.Info.Title, passages)
 	if err != nil {
 		return nil, err
 	}

@@ -46,6 +46,7 @@ type Worker struct {
 	Reader   Reader
 	Blobs    *blob.Bucket
 	Embedder voiceassist.Embedder // nil: lexical search only
+	MayEmbed func() bool          // whether passages may be sent to Embedder now; nil: they may
 	TempDir  string               // where originals lie while they are read; "" is the system's
 	Lease    time.Duration        // how long a silent worker keeps a job; 0 is 30 s
 	Metrics  *Metrics             // nil measures nothing
@@ -59,7 +60,8 @@ type attempt struct {
 	document voiceassist.Document
 	lease    time.Duration
 
-	generation int // the one it builds; 0 before it is opened
+	embedder   voiceassist.Embedder // nil: what it builds is found by words alone
+	generation int                  // the one it builds; 0 before it is opened
 	timeline   []voiceassist.JobEvent
 	stage      voiceassist.Stage
 	told       time.Time // when progress was last written

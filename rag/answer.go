@@ -128,7 +128,7 @@ func (s *Service) write(ctx context.Context, x voiceassist.Exchange, yield func(
 	if status == voiceassist.MessageFailed {
 		w.write(explanation(w.text.Len() > 0))
 	}
-	stored, storeErr := s.finish(ctx, w.message(status, kind, s.model()))
+	stored, storeErr := s.finish(ctx, w.message(status, kind, s.modelName()))
 	if storeErr != nil {
 		err = storeErr
 	}
@@ -179,8 +179,8 @@ func (s *Service) compose(ctx context.Context, x voiceassist.Exchange, w *writer
 	if err != nil {
 		return kindNothing, err
 	}
-	if s.opts.Model != nil && len(sources)+len(attached) > 0 {
-		return kindModel, s.generate(ctx, material{
+	if model := s.model(ctx); model != nil && len(sources)+len(attached) > 0 {
+		return kindModel, s.generate(ctx, model, material{
 			question: x.Question.Content, style: x.Style, history: history, sources: sources,
 			attached: excerpts(q.stems, attached, s.opts.AttachTokens), clinical: x.Clinical,
 		}, w)
@@ -231,9 +231,9 @@ func (s *Service) sources(ctx context.Context, q *inquiry) ([]voiceassist.Hit, e
 }
 
 // generate lets the model answer from the sources, and from what the user gave.
-func (s *Service) generate(ctx context.Context, m material, w *writer) error {
+func (s *Service) generate(ctx context.Context, model ChatModel, m material, w *writer) error {
 	request := prompt(m, s.opts.AnswerTokens)
-	stream := func(ctx context.Context) iter.Seq2[string, error] { return s.opts.Model.Stream(ctx, request) }
+	stream := func(ctx context.Context) iter.Seq2[string, error] { return model.Stream(ctx, request) }
 	c := citer{prover: w.prover, sources: m.sources}
 	for text, err := range coalesce(ctx, stream, deltaInterval, s.opts.Stall) {
 		if err != nil {
@@ -261,7 +261,7 @@ var errSilent = errors.New("the language model gave an empty answer")
 // unproved ends a written answer of which nothing could be traced to a source.
 const unproved = "\n\nNote: no statement of this answer could be traced to a passage of the library."
 
-func (s *Service) model() string {
+func (s *Service) modelName() string {
 	if s.opts.Model == nil {
 		return ""
 	}

@@ -416,3 +416,47 @@ func TestAnswerIsWrittenAgainInTheStyleAskedFor(t *testing.T) {
 		t.Errorf("a temperature of 2.5 is %v", err)
 	}
 }
+
+func TestFlagsKeepTextsFromTheModels(t *testing.T) {
+	t.Parallel()
+	l, user := clinic(t)
+	server := openaitest.New(t, func(openaitest.Chat) openaitest.Reply { return openaitest.Say("It did not change mortality [1].") })
+	client, err := openai.Open(openai.Options{BaseURL: server.URL, ChatModel: "test-chat", EmbeddingModel: "test", EmbeddingDim: openaitest.Dim})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(client.Close)
+	l.index = openIndex(t, openaitest.Dim)
+	l.add("Aspirin and mortality", "Aspirin after stroke did not change mortality.")
+	for _, c := range []struct {
+		name            string
+		off             string
+		chats, embedded bool
+	}{
+		{"all on", "", true, true},
+		{"model answers off", voiceassist.FlagModelAnswers, false, true},
+		{"outside models off", voiceassist.FlagOutsideModels, false, false},
+	} {
+		chats, embedded := len(server.Chats()), len(server.Embedded())
+		s := rag.New(l.db, l.index, rag.Options{Model: client, Embedder: client, CosineFloor: .1, Allows: func(ctx context.Context, flag string) bool {
+			if voiceassist.ActorOf(ctx).UserID != user {
+				t.Errorf("%s: asked on behalf of %+v", c.name, voiceassist.ActorOf(ctx))
+			}
+			return flag != c.off
+		}})
+		x, err := s.Begin(t.Context(), voiceassist.Question{UserID: user, Content: "Did aspirin change mortality after stroke?"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var m voiceassist.Message
+		for event := range s.Answer(voiceassist.WithActor(t.Context(), voiceassist.Actor{UserID: user}), x) {
+			m = event.Message
+		}
+		if m.Status != voiceassist.MessageComplete || len(m.Citations) == 0 || (m.Model == "test-chat") != c.chats {
+			t.Errorf("%s: the answer is %+v", c.name, m)
+		}
+		if (len(server.Chats()) > chats) != c.chats || (len(server.Embedded()) > embedded) != c.embedded {
+			t.Errorf("%s: %d chats and %d embeddings, want any %v, %v", c.name, len(server.Chats())-chats, len(server.Embedded())-embedded, c.chats, c.embedded)
+		}
+	}
+}

@@ -72,6 +72,11 @@ type Options struct {
 	Metrics  prometheus.Registerer // nil: not measured
 	Log      *slog.Logger          // nil: silent
 
+	// Allows reports whether a built-in flag lets whoever acts in ctx be served
+	// by a model: FlagOutsideModels at all, FlagModelAnswers for answers. It is
+	// asked with each question. nil: it always does.
+	Allows func(ctx context.Context, flag string) bool
+
 	Timeout       time.Duration // of a whole answer; 0 is DefaultTimeout
 	Stall         time.Duration // how long the model may say nothing; 0 is 30 s
 	ContextTokens int           // of sources in a prompt, by CountTokens; 0 is 6,000
@@ -105,4 +110,26 @@ func New(store Store, index Index, o Options) *Service {
 		log = slog.New(slog.DiscardHandler)
 	}
 	return &Service{store: store, index: index, opts: o, log: log, metrics: newMetrics(o.Metrics)}
+}
+
+// embedder returns what may embed the question of whoever acts in ctx, nil if
+// nothing may.
+func (s *Service) embedder(ctx context.Context) voiceassist.Embedder {
+	if !s.allows(ctx, voiceassist.FlagOutsideModels) {
+		return nil
+	}
+	return s.opts.Embedder
+}
+
+// model returns what may answer whoever acts in ctx, nil if nothing may and
+// answers quote.
+func (s *Service) model(ctx context.Context) ChatModel {
+	if !s.allows(ctx, voiceassist.FlagOutsideModels) || !s.allows(ctx, voiceassist.FlagModelAnswers) {
+		return nil
+	}
+	return s.opts.Model
+}
+
+func (s *Service) allows(ctx context.Context, flag string) bool {
+	return s.opts.Allows == nil || s.opts.Allows(ctx, flag)
 }

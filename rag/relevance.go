@@ -113,11 +113,11 @@ func (q *inquiry) ownShare(hit voiceassist.Hit) float64 {
 
 // similar reports whether some passage means nearly what the question does.
 func (s *Service) similar(ctx context.Context, q inquiry) (bool, error) {
-	if s.opts.CosineFloor == 0 || s.opts.Embedder == nil {
+	if s.opts.CosineFloor == 0 {
 		return false, nil
 	}
 	dense, err := s.embed(ctx, q.text)
-	if err != nil {
+	if err != nil || dense == nil {
 		return false, err
 	}
 	best, err := s.index.Search(ctx, voiceassist.IndexQuery{Dense: dense, Limit: 1})

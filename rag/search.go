@@ -75,10 +75,11 @@ func (s *Service) find(ctx context.Context, text string, filter voiceassist.Sear
 
 // embed returns the vector of a question, nil without an embedder.
 func (s *Service) embed(ctx context.Context, text string) ([]float32, error) {
-	if s.opts.Embedder == nil {
+	embedder := s.embedder(ctx)
+	if embedder == nil {
 		return nil, nil
 	}
-	vectors, err := s.opts.Embedder.Embed(ctx, []string{text})
+	vectors, err := embedder.Embed(ctx, []string{text})
 	if err != nil {
 		return nil, fmt.Errorf("embed the question: %w", err)
 	}
