@@ -137,7 +137,11 @@ func (b *builder) parameters(d described) []any {
 			if explode, ok := o["explode"].(bool); ok && !explode && !allows(b.resolve(o["schema"].(object)), "array") {
 				delete(o, "explode")
 			}
-			delete(o["schema"].(object), "description") // it is the parameter's
+			schema := o["schema"].(object)
+			delete(schema, "description") // it is the parameter's
+			if enum, ok := schema["enum"].([]any); ok && p.In == "query" && !p.Required {
+				schema["enum"] = append(enum, "") // an empty parameter is none
+			}
 			b.adopt(o)
 			parameters = append(parameters, b.shared(o))
 		}

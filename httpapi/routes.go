@@ -72,7 +72,7 @@ func (s *Server) libraryAdminRoutes() {
 	get(sec, "/api/admin/kb/documents", viewer, "List documents", s.listDocuments)
 	get(sec, "/api/admin/kb/documents/{id}", viewer, "A document", s.getDocument)
 	get(sec, "/api/admin/kb/documents/{id}/passages", viewer, "The text as indexed", s.listPassages)
-	raw(sec, "GET", "/api/admin/kb/documents/{id}/file", viewer, "The original", s.original, withCookie, produces("application/octet-stream"))
+	raw(sec, "GET", "/api/admin/kb/documents/{id}/file", viewer, "The original", s.original, withCookie, produces("*/*"))
 	raw(sec, "POST", "/api/admin/kb/documents", admin, "Upload a document", s.upload, takesForm(uploadForm...), status(202), replies[twins[uploadedBody]](202))
 	raw(sec, "POST", "/api/admin/kb/upload", admin, "Upload a document", s.upload, takesForm(uploadForm...), status(202), replies[twins[uploadedBody]](202))
 	raw(sec, "POST", "/api/kb/documents", admin, "Upload a document", s.upload, takesForm(uploadForm...), status(202), replies[twins[uploadedBody]](202))
