@@ -83,12 +83,6 @@ func replies[T any](status int) option {
 	}
 }
 
-// isSocket says that success is a WebSocket.
-func isSocket(r *route) {
-	r.socket = true
-	r.op.DefaultStatus = http.StatusSwitchingProtocols
-}
-
 // limitedBy counts requests against a rate other than the usual one.
 func limitedBy(rate rateName) option { return func(r *route) { r.rate = rate } }
 
@@ -117,7 +111,7 @@ func del[In, Out any](sec section, path string, a access, summary string, h hand
 type output struct{ Body any }
 
 func register[In, Out any](sec section, method, path string, a access, summary string, h handler[In, Out], opts []option) {
-	r := route{access: a, rate: a.rate(), op: describe(sec, method, path, a, summary)}
+	r := route{access: a, rate: a.rate(), op: describe(sec, method, path, summary)}
 	for _, o := range opts {
 		o(&r)
 	}
@@ -153,7 +147,7 @@ func operationOf(item *huma.PathItem, method string) *huma.Operation {
 }
 
 // describe is an operation as every one begins.
-func describe(sec section, method, path string, a access, summary string) huma.Operation {
+func describe(sec section, method, path, summary string) huma.Operation {
 	return huma.Operation{
 		OperationID:     operationID(method, path),
 		Method:          method,
@@ -215,7 +209,10 @@ func (s *Server) admit(c *fiber.Ctx, pattern string, a access, rate rateName, co
 // behind the same admission. Errors that it returns are written like all others.
 func raw(sec section, method, path string, a access, summary string, h fiber.Handler, opts ...option) {
 	s := sec.s
-	r := route{access: a, rate: a.rate(), op: describe(sec, method, path, a, summary)}
+	r := route{access: a, rate: a.rate(), op: describe(sec, method, path, summary)}
+	if r.socket = strings.HasSuffix(path, "/ws"); r.socket {
+		r.op.DefaultStatus, r.op.Errors = http.StatusSwitchingProtocols, []int{http.StatusForbidden, http.StatusUpgradeRequired}
+	}
 	for _, o := range opts {
 		o(&r)
 	}

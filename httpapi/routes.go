@@ -113,8 +113,7 @@ func (s *Server) clinicalRoutes() {
 
 func (s *Server) socketRoutes() {
 	sec := section{s, "Chat socket"}
-	raw(sec, "GET", "/ws", anyone, "The chat socket", s.sockets.handler(), limitedBy(rateNone),
-		isSocket, takesQuery(socketQuery...), fails(403, 426, 429))
+	raw(sec, "GET", "/ws", anyone, "The chat socket", s.sockets.handler(), limitedBy(rateNone), takesQuery(socketQuery...), fails(429))
 }
 
 // The admin panel: its figures, and users as it sees them.
