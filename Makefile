@@ -107,6 +107,10 @@ fuzz: need-go ## run every fuzz target for FUZZTIME (10s)
 		done; \
 	done
 
+.PHONY: fuzz-api
+fuzz-api: need-go ## hold a fresh system against its OpenAPI document (EXAMPLES=100)
+	.ci/fuzz $(or $(EXAMPLES),100)
+
 .PHONY: need-go
 need-go:
 	@if ! command -v $(firstword $(GO)) >/dev/null; then \

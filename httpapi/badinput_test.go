@@ -101,7 +101,7 @@ var badBodies = []struct {
 	{"a number", `5`, []int{422}},
 	{"nesting without end", strings.Repeat(`[`, 200_000), []int{400}},
 	{"20,000 levels", strings.Repeat(`{"a":`, 20_000) + `1` + strings.Repeat(`}`, 20_000), []int{400}},
-	{"two megabytes", `{"a":"` + strings.Repeat("x", 2<<20) + `"}`, []int{413}},
+	{"two megabytes", `{"a":"` + strings.Repeat("x", 2<<20) + `"}`, []int{413, 422}}, // some take more
 	{"a NUL in a name", `{"a\u0000":"x\u0000"}`, []int{422}},
 }
 

@@ -204,8 +204,8 @@ func (l *library) CancelJob(ctx context.Context, id uuid.UUID) (voiceassist.Job,
 var doneJob = uuid.MustParse("6f1d9f3e-9b5a-4b0e-8a68-1d2f3c4b5a69")
 
 func (l *library) RetryJob(ctx context.Context, id uuid.UUID) (voiceassist.Job, error) {
-	if id != doneJob {
-		return l.Job(ctx, id)
+	if _, err := l.Job(ctx, id); err != nil && id != doneJob {
+		return voiceassist.Job{}, err
 	}
 	return voiceassist.Job{}, voiceassist.Errorf(voiceassist.Conflict, "only failed jobs can be retried")
 }

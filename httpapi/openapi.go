@@ -3,6 +3,7 @@ package httpapi
 import (
 	"cmp"
 	"encoding/json"
+	"maps"
 	"net/http"
 	"reflect"
 	"slices"
@@ -54,12 +55,8 @@ func (s *Server) openAPI() fiber.Handler {
 // the routes alone.
 func (s *Server) Describe() ([]byte, error) {
 	sch := newSchemas(s.api.OpenAPI().Components.Schemas)
-	for name, schema := range envelopeSchemas() {
-		sch.components[name] = schema
-	}
-	for name, schema := range errorSchemas() {
-		sch.components[name] = schema
-	}
+	maps.Copy(sch.components, envelopeSchemas())
+	maps.Copy(sch.components, errorSchemas())
 	b := builder{schemas: sch, examples: map[string]object{}, responses: map[string]object{}, params: map[string]object{}}
 	paths, tags := map[string]object{}, []string{}
 	for _, d := range s.described {
@@ -122,159 +119,6 @@ func (b *builder) operation(d described) object {
 		op["security"] = security
 	}
 	return op
-}
-
-// parameters are those that huma has found, and those in the path of a raw
-// route.
-func (b *builder) parameters(d described) []any {
-	var parameters []any
-	if d.input != nil {
-		for _, p := range d.input.Parameters {
-			if p.In == "header" && p.Name == "Authorization" {
-				continue // told by security
-			}
-			o := humaSchema(p)
-			if explode, ok := o["explode"].(bool); ok && !explode && !allows(b.resolve(o["schema"].(object)), "array") {
-				delete(o, "explode")
-			}
-			delete(o["schema"].(object), "description") // it is the parameter's
-			b.adopt(o)
-			parameters = append(parameters, b.shared(o))
-		}
-		return parameters
-	}
-	for segment := range strings.SplitSeq(publicPath(d.op.Path), "/") {
-		if name, ok := strings.CutPrefix(segment, "{"); ok {
-			parameters = append(parameters, object{
-				"name": strings.TrimSuffix(name, "}"), "in": "path", "required": true, "schema": object{"type": "string"},
-			})
-		}
-	}
-	for _, q := range d.query {
-		parameters = append(parameters, object{
-			"name": q.name, "in": "query", "required": q.required, "description": q.doc, "schema": object{"type": "string"},
-		})
-	}
-	return parameters
-}
-
-// pagingParameters are the parameters of lists, described once.
-var pagingParameters = []string{"offset", "skip", "limit", "page", "pageSize", "page_size"}
-
-// shared is a reference to a parameter that many operations have, or the
-// parameter itself.
-func (b *builder) shared(parameter object) object {
-	name, _ := parameter["name"].(string)
-	if !slices.Contains(pagingParameters, name) {
-		return parameter
-	}
-	if known := b.params[name]; known != nil && !reflect.DeepEqual(known, parameter) {
-		return parameter
-	}
-	b.params[name] = parameter
-	return object{"$ref": "#/components/parameters/" + name}
-}
-
-// requestBody is the body that an operation takes, nil if it takes none.
-func (b *builder) requestBody(d described) object {
-	switch {
-	case d.form != nil:
-		schema := formSchema(d.form)
-		return object{"required": true, "content": object{"multipart/form-data": object{"schema": schema}}}
-	case d.input == nil || d.input.RequestBody == nil:
-		return nil
-	}
-	body := humaSchema(d.input.RequestBody)
-	b.adopt(body)
-	content, _ := body["content"].(object)
-	for _, media := range content {
-		media := media.(object)
-		schema, _ := media["schema"].(object)
-		if schema == nil {
-			continue
-		}
-		if resolved := b.resolve(schema); len(resolved) > 0 {
-			media["example"] = b.example("", schema, 0)
-		}
-	}
-	return body
-}
-
-func formSchema(fields []formField) object {
-	properties, required := object{}, []string{}
-	for _, f := range fields {
-		p := object{"type": "string"}
-		if f.file {
-			p = object{"type": "string", "format": "binary"}
-		}
-		if f.doc != "" {
-			p["description"] = f.doc
-		}
-		properties[f.name] = p
-		if f.required {
-			required = append(required, f.name)
-		}
-	}
-	return withRequired(object{"type": "object", "properties": properties}, required)
-}
-
-// adopt takes over the components of huma's that a part of the document refers
-// to.
-func (b *builder) adopt(v any) {
-	switch v := v.(type) {
-	case object:
-		if ref, ok := v["$ref"].(string); ok {
-			b.adoptComponent(strings.TrimPrefix(ref, schemaPath))
-		}
-		for _, each := range v {
-			b.adopt(each)
-		}
-	case []any:
-		for _, each := range v {
-			b.adopt(each)
-		}
-	}
-}
-
-func (b *builder) adoptComponent(name string) {
-	if b.components[name] != nil {
-		return
-	}
-	for theirs, schema := range b.huma.Map() {
-		if requestName(theirs) == name {
-			b.components[name] = asTaken(humaSchema(schema))
-			b.adopt(b.components[name])
-		}
-	}
-}
-
-// asTaken says of a request's body what huma does not: that null is taken for a
-// field that may be missing, and what unmarshalBody checks of texts.
-func asTaken(schema object) object {
-	properties, _ := schema["properties"].(object)
-	required, _ := schema["required"].([]any)
-	for name, each := range properties {
-		p := each.(object)
-		text := p
-		if items, ok := p["items"].(object); ok {
-			text = items
-		}
-		if allows(text, "string") && text["pattern"] == nil && text["enum"] == nil && text["format"] == nil {
-			text["pattern"] = `^[^\x00]*$`
-		}
-		if !slices.Contains(required, any(name)) {
-			properties[name] = orNull(p)
-		}
-	}
-	return schema
-}
-
-// orNull is a schema that also allows null.
-func orNull(schema object) object {
-	if enum, ok := schema["enum"].([]any); ok && !slices.Contains(enum, nil) {
-		schema["enum"] = append(enum, nil)
-	}
-	return nullable(schema)
 }
 
 // responsesOf are all ends that an operation can have.
@@ -359,7 +203,7 @@ func (b *builder) success(d described, status int, t reflect.Type) object {
 func mediaSchema(mediaType string) object {
 	switch {
 	case mediaType == "application/json":
-		return object{"type": "object"}
+		return object{}
 	case strings.HasPrefix(mediaType, "text/"):
 		return object{"type": "string"}
 	}
@@ -370,7 +214,7 @@ func mediaSchema(mediaType string) object {
 // type share both.
 func (b *builder) replyContent(t reflect.Type) object {
 	if t == nil {
-		return object{"schema": b.ref(envelopeSchema)}
+		return object{"schema": b.ref(envelopeSchema), "example": b.example("", b.ref(envelopeSchema), 0)}
 	}
 	schema := b.wire(t)
 	name, ok := b.replyName(t)
@@ -394,7 +238,7 @@ func (b *builder) replyName(t reflect.Type) (string, bool) {
 	if t.Kind() == reflect.Pointer {
 		t, suffix = t.Elem(), "OrNullReply"
 	}
-	if l, ok := reflect.Zero(t).Interface().(lister); ok {
+	if l, ok := reflect.TypeAssert[lister](reflect.Zero(t)); ok {
 		t, suffix = l.row(), "ArrayReply"
 	}
 	ref, ok := b.of(t)["$ref"].(string)

@@ -193,7 +193,7 @@ func headersOf(d described, t reflect.Type) object {
 // isDownload reports whether a body of this type is a file that somebody keeps.
 func isDownload(mediaType string) bool {
 	switch mediaType {
-	case "application/octet-stream", "application/pdf", "text/csv", "text/markdown":
+	case "*/*", "application/octet-stream", "application/pdf", "text/csv", "text/markdown":
 		return true
 	}
 	return false

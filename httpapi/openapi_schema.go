@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/google/uuid"
@@ -286,56 +285,4 @@ func nullable(schema object) object {
 		return schema // anything
 	}
 	return object{"anyOf": []any{schema, object{"type": "null"}}}
-}
-
-// humaSchema is a schema of huma's, which describes what it validates, as a part
-// of the document.
-func humaSchema(schema any) object {
-	var o object
-	text, err := json.Marshal(schema)
-	if err == nil {
-		err = json.Unmarshal(text, &o)
-	}
-	if err != nil {
-		panic("httpapi: a schema cannot be encoded: " + err.Error())
-	}
-	tidy(o)
-	return o
-}
-
-// tidy leaves out what says nothing, and names request bodies for what they
-// are.
-func tidy(v any) {
-	switch v := v.(type) {
-	case object:
-		if v["additionalProperties"] == true {
-			delete(v, "additionalProperties")
-		}
-		if format := v["format"]; format == "int64" || format == "double" {
-			delete(v, "format")
-		}
-		if ref, ok := v["$ref"].(string); ok {
-			v["$ref"] = schemaPath + requestName(strings.TrimPrefix(ref, schemaPath))
-		}
-		for _, each := range v {
-			tidy(each)
-		}
-	case []any:
-		for _, each := range v {
-			tidy(each)
-		}
-	}
-}
-
-// requestName is the name of a component that huma made of a request's body.
-func requestName(name string) string {
-	if rest, ok := strings.CutSuffix(name, "InputBody"); ok {
-		name = rest + "Request"
-	}
-	return strings.Map(func(r rune) rune {
-		if unicode.IsLetter(r) || unicode.IsDigit(r) {
-			return r
-		}
-		return '_'
-	}, name)
 }

@@ -71,7 +71,7 @@ func (s *schemas) wire(t reflect.Type) object {
 	}
 	fields := s.resolve(data)
 	envelope := s.envelopeBeside(fields)
-	if _, ok := reflect.Zero(t).Interface().(lister); ok {
+	if _, ok := reflect.TypeAssert[lister](reflect.Zero(t)); ok {
 		return object{"allOf": []any{envelope, s.listMembers(), value}}
 	}
 	if fields["properties"] == nil {
@@ -125,7 +125,7 @@ func (s *schemas) listMembers() object {
 // of them, or without the members that the envelope owns and, of a named list,
 // its other arrays.
 func (s *schemas) repeated(t reflect.Type, data, fields object) object {
-	list, isNamed := reflect.Zero(t).Interface().(named)
+	list, isNamed := reflect.TypeAssert[named](reflect.Zero(t))
 	properties := maps.Clone(fields["properties"].(object))
 	for name, schema := range properties {
 		otherArray := isNamed && allows(schema.(object), "array") && name != list.named()

@@ -89,12 +89,6 @@ func replies[T any](status int) option {
 	}
 }
 
-// isSocket says that success is a WebSocket.
-func isSocket(r *route) {
-	r.socket = true
-	r.op.DefaultStatus = http.StatusSwitchingProtocols
-}
-
 // lasting gives the handler longer than others have.
 func lasting(d time.Duration) option { return func(r *route) { r.timeout = d } }
 
@@ -129,7 +123,7 @@ type output struct {
 }
 
 func register[In, Out any](sec section, method, path string, a access, summary string, h handler[In, Out], opts []option) {
-	r := route{access: a, rate: a.rate(), timeout: requestTimeout, op: describe(sec, method, path, a, summary)}
+	r := route{access: a, rate: a.rate(), timeout: requestTimeout, op: describe(sec, method, path, summary)}
 	for _, o := range opts {
 		o(&r)
 	}
@@ -166,7 +160,7 @@ func operationOf(item *huma.PathItem, method string) *huma.Operation {
 }
 
 // describe is an operation as every one begins.
-func describe(sec section, method, path string, a access, summary string) huma.Operation {
+func describe(sec section, method, path, summary string) huma.Operation {
 	return huma.Operation{
 		OperationID:     operationID(method, path),
 		Method:          method,
@@ -234,7 +228,10 @@ func (s *Server) admit(c *fiber.Ctx, r route) error {
 // behind the same admission. Errors that it returns are written like all others.
 func raw(sec section, method, path string, a access, summary string, h fiber.Handler, opts ...option) {
 	s := sec.s
-	r := route{access: a, rate: a.rate(), op: describe(sec, method, path, a, summary)}
+	r := route{access: a, rate: a.rate(), op: describe(sec, method, path, summary)}
+	if r.socket = strings.HasSuffix(path, "/ws"); r.socket {
+		r.op.DefaultStatus, r.op.Errors = http.StatusSwitchingProtocols, []int{http.StatusForbidden, http.StatusUpgradeRequired}
+	}
 	for _, o := range opts {
 		o(&r)
 	}

@@ -97,7 +97,7 @@ func (s *Server) libraryAdminRoutes() {
 	get(sec, "/api/admin/kb/documents", viewer, "List documents", s.listDocuments)
 	get(sec, "/api/admin/kb/documents/{id}", viewer, "A document", s.getDocument)
 	get(sec, "/api/admin/kb/documents/{id}/passages", viewer, "The text as indexed", s.listPassages)
-	raw(sec, "GET", "/api/admin/kb/documents/{id}/file", viewer, "The original", s.original, withCookie, produces("application/octet-stream"))
+	raw(sec, "GET", "/api/admin/kb/documents/{id}/file", viewer, "The original", s.original, withCookie, produces("*/*"))
 	raw(sec, "POST", "/api/admin/kb/documents", admin, "Upload a document", s.upload, takesForm(uploadForm...), status(202), replies[twins[uploadedBody]](202))
 	raw(sec, "POST", "/api/admin/kb/upload", admin, "Upload a document", s.upload, takesForm(uploadForm...), status(202), replies[twins[uploadedBody]](202))
 	raw(sec, "POST", "/api/kb/documents", admin, "Upload a document", s.upload, takesForm(uploadForm...), status(202), replies[twins[uploadedBody]](202))
@@ -195,8 +195,7 @@ func (s *Server) clinicalRoutes() {
 
 func (s *Server) socketRoutes() {
 	sec := section{s, "Chat socket"}
-	raw(sec, "GET", "/ws", anyone, "The chat socket", s.sockets.handler(), limitedBy(rateNone),
-		isSocket, takesQuery(socketQuery...), fails(403, 426, 429))
+	raw(sec, "GET", "/ws", anyone, "The chat socket", s.sockets.handler(), limitedBy(rateNone), takesQuery(socketQuery...), fails(429))
 	raw(sec, "GET", "/api/flags/stream", signedIn, "What the feature flags say to the caller, as a stream of events", s.streamFlags,
 		withCookie, withQueryToken, fails(503), produces("text/event-stream"))
 }
@@ -219,7 +218,7 @@ func (s *Server) panelRoutes() {
 	post(people, "/api/admin/panel/users/{id}/reset-password", admin, "Send a user a link to choose a new password", s.sendReset, fails(404, 409))
 	get(sec, "/api/admin/panel/websocket-status", viewer, "Who is connected", s.socketStatus)
 	raw(sec, "GET", "/api/admin/panel/ws", anyone, "The socket of the admin panel", s.upgrade(s.panels.serve), limitedBy(rateNone),
-		isSocket, takesQuery(socketQuery[:1]...), fails(403, 426, 429))
+		takesQuery(socketQuery[:1]...), fails(403, 426, 429))
 }
 
 func (s *Server) auditRoutes() {
