@@ -34,6 +34,7 @@ var rules = map[string]rule{
 	"migrations": {},
 
 	"accounts": {may: []string{"."}},
+	"cache":    {may: []string{"."}},
 	"httpapi":  {may: []string{"."}},
 	"pipeline": {may: []string{".", "postgres", "extract", "prose"}},
 	"rag":      {may: []string{".", "bm25", "prose"}},
@@ -80,6 +81,7 @@ var homes = map[string][]string{
 	"github.com/hibiken":                  {"redis"},
 	"github.com/jackc/pgx":                {"postgres", "embedded", "postgrestest"},
 	"github.com/klippa-app/go-pdfium":     {"pdfium"},
+	"github.com/maypok86/otter":           {"cache"},
 	"github.com/qdrant/go-client":         {"qdrant", "embedded/qdrantserver"},
 	"github.com/redis/go-redis":           {"redis"},
 	"github.com/sashabaranov/go-openai":   {"openai"},

@@ -85,11 +85,14 @@ func serveAPI(ctx context.Context, cfg Config, e *engines, ln net.Listener, log 
 	if err != nil {
 		return err
 	}
-	people, err := e.accounts(cfg)
+	bus := e.redis.NewBus(log)
+	kept := e.openCaches(bus, log)
+	defer kept.Close()
+	people, err := newAccounts(peopleStore{e.ledger, kept.sessions}, cfg)
 	if err != nil {
 		return err
 	}
-	answers := e.searcher(log)
+	answers := e.searcher(kept, log)
 	server := httpapi.New(httpapi.Options{
 		Log:      log,
 		Registry: e.registry,
@@ -100,6 +103,9 @@ func serveAPI(ctx context.Context, cfg Config, e *engines, ln net.Listener, log 
 
 		Assistant: answers,
 		Chats:     e.ledger,
+
+		Cache:   kept,
+		Auditor: e.ledger,
 
 		Limits:       e.redis.NewLimits(log, e.registry),
 		JobsUI:       e.queue.Monitor("/api/admin/jobs"),
@@ -121,11 +127,16 @@ func serveAPI(ctx context.Context, cfg Config, e *engines, ln net.Listener, log 
 		MaxUploadBytes: cfg.MaxUploadMB << 20,
 	})
 	log.InfoContext(ctx, "listening", slog.String("addr", ln.Addr().String()))
-	return server.Serve(ctx, ln)
+	return beside(ctx,
+		func(ctx context.Context) error { bus.Run(ctx); return nil },
+		func(ctx context.Context) error { e.hearOfSessions(ctx, log); return nil },
+		func(ctx context.Context) error { return server.Serve(ctx, ln) })
 }
 
-func (e *engines) accounts(cfg Config) (*accounts.Service, error) {
-	return accounts.New(e.ledger, accounts.Options{
+func (e *engines) accounts(cfg Config) (*accounts.Service, error) { return newAccounts(e.ledger, cfg) }
+
+func newAccounts(store accounts.Store, cfg Config) (*accounts.Service, error) {
+	return accounts.New(store, accounts.Options{
 		Secrets: cfg.JWTSecrets, AccessTTL: cfg.AccessTTL, RefreshTTL: cfg.RefreshTTL,
 		Registration: accounts.Mode(cfg.Registration),
 	})

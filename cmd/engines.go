@@ -1,7 +1,6 @@
 package cmd
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -167,12 +166,5 @@ func openReader(cfg Config, log *slog.Logger) (*extract.Pool, error) {
 			Timeout: cfg.ExtractTimeout, Memory: cfg.ExtractMemoryMB << 20, MaxPages: cfg.ExtractMaxPages,
 		},
 		Log: log,
-	})
-}
-
-// searcher returns the read side on the open engines.
-func (e *engines) searcher(log *slog.Logger) *rag.Service {
-	return rag.New(e.ledger, e.index, rag.Options{
-		Embedder: e.embedder, Model: e.chat, Metrics: e.registry, Log: cmp.Or(log, slog.Default()),
 	})
 }

@@ -58,6 +58,7 @@ func (s *Server) libraryAdminRoutes() {
 	sec := section{s, "Knowledge base administration"}
 	get(sec, "/api/admin/kb/documents", viewer, "List documents", s.listDocuments)
 	get(sec, "/api/admin/kb/documents/{id}", viewer, "A document", s.getDocument)
+	patch(sec, "/api/admin/kb/documents/{id}", admin, "Change what is said of a document", s.updateDocument, fails(404, 409, 422))
 	get(sec, "/api/admin/kb/documents/{id}/passages", viewer, "The text as indexed", s.listPassages)
 	raw(sec, "GET", "/api/admin/kb/documents/{id}/file", viewer, "The original", s.original, withCookie, produces("application/octet-stream"))
 	raw(sec, "POST", "/api/admin/kb/documents", admin, "Upload a document", s.upload, takesForm(uploadForm...), status(202))
@@ -120,6 +121,12 @@ func (s *Server) systemRoutes() {
 }
 
 func (s *Server) cacheRoutes() {
+	sec := section{s, "Cache"}
+	get(sec, "/api/admin/cache/stats", viewer, "Figures of the cache", s.cacheStats, fails(503))
+	get(sec, "/api/admin/cache/stats/namespaces", viewer, "Figures by kind of value", s.cacheNamespaces, fails(503))
+	post(sec, "/api/admin/cache/clear", admin, "Forget everything that is cached", s.clearCache, fails(503))
+	post(sec, "/api/admin/cache/invalidate", admin, "Forget the keys that match a pattern", s.invalidateCache, fails(422, 503))
+	post(sec, "/api/admin/cache/invalidate/namespace", admin, "Forget one kind of value", s.invalidateNamespace, fails(404, 422, 503))
 }
 
 func (s *Server) flagRoutes() {

@@ -92,6 +92,7 @@ func start(t *testing.T, change ...func(*httpapi.Options)) *suite {
 		Ledger:   s.library,
 		Searcher: s.library,
 		Chats:    db,
+		Auditor:  db,
 	}
 	for _, f := range change {
 		f(&o)
@@ -245,4 +246,18 @@ func (s *suite) sql(statement string, args ...any) {
 	if _, err := conn.Exec(s.t.Context(), statement, args...); err != nil {
 		s.t.Fatal(err)
 	}
+}
+
+// count returns the number that a query selects.
+func (s *suite) count(query string, args ...any) (n int) {
+	s.t.Helper()
+	conn, err := pgx.Connect(s.t.Context(), s.dbURL)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer conn.Close(s.t.Context())
+	if err := conn.QueryRow(s.t.Context(), query, args...).Scan(&n); err != nil {
+		s.t.Fatal(err)
+	}
+	return n
 }

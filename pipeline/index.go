@@ -145,11 +145,8 @@ func isWordRune(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) 
 
 // chunk opens a generation and stores the passages of all pages in it.
 func (w *Worker) chunk(ctx context.Context, a *attempt, x postgres.Extraction) (postgres.Publication, error) {
-	recipe := postgres.Recipe{Engine: x.Engine, Chunker: ChunkerName}
-	if w.Embedder != nil {
-		recipe.Profile = w.Embedder.Profile()
-	}
-	p := postgres.Publication{Info: x.Info}
+	recipe := postgres.Recipe{Engine: x.Engine, Chunker: ChunkerName, Profile: w.profile()}
+	p := postgres.Publication{Version: a.document.Version, Info: x.Info}
 	p.Info.Title = cmp.Or(a.document.Title, x.Info.Title, nameWithoutExtension(a.document.Filename))
 	number, err := w.Ledger.BeginGeneration(ctx, a.Attempt, recipe)
 	if err != nil {
@@ -196,7 +193,9 @@ func nameWithoutExtension(name string) string {
 // the active one.
 func (w *Worker) publish(ctx context.Context, a *attempt, p postgres.Publication) error {
 	if err := w.eachBatch(ctx, a, p, func(passages []voiceassist.Passage, done int) error {
-		points, err := w.points(ctx, a.document, p, passages)
+		d := a.document
+		d.Title = p.Info.Title
+		points, err := w.points(ctx, d, d.Title, passages)
 		if err != nil {
 			return err
 		}
@@ -239,8 +238,10 @@ func (w *Worker) eachBatch(ctx context.Context, a *attempt, p postgres.Publicati
 	return nil
 }
 
-func (w *Worker) points(ctx context.Context, d voiceassist.Document, p postgres.Publication, passages []voiceassist.Passage) ([]voiceassist.Point, error) {
-	dense, err := w.vectors(ctx, p.Info.Title, passages)
+// points makes the points of passages of d, which were embedded under a title
+// that may be an older one than d's.
+func (w *Worker) points(ctx context.Context, d voiceassist.Document, embeddedTitle string, passages []voiceassist.Passage) ([]voiceassist.Point, error) {
+	dense, err := w.vectors(ctx, embeddedTitle, passages)
 	if err != nil {
 		return nil, err
 	}
@@ -249,7 +250,7 @@ func (w *Worker) points(ctx context.Context, d voiceassist.Document, p postgres.
 		points[i] = voiceassist.Point{
 			ID: passage.ID, DocumentID: d.ID, Generation: passage.Generation,
 			SourceType: d.SourceType, Specialty: d.Specialty, Category: d.Category,
-			Text: searchText(p.Info.Title, passage), Dense: dense[i],
+			Text: searchText(d.Title, passage), Dense: dense[i],
 		}
 	}
 	return points, nil

@@ -220,12 +220,15 @@ func (db *DB) DeleteDocument(ctx context.Context, id uuid.UUID) (jobID uuid.UUID
 		if tag.RowsAffected() == 0 {
 			return voiceassist.Errorf(voiceassist.NotFound, "document not found")
 		}
-		if err := cancelJobs(ctx, tx, id, "the document was deleted"); err != nil {
+		if err := cancelJobs(ctx, tx, id, "the document was deleted", voiceassist.JobIndex, voiceassist.JobRefresh); err != nil {
 			return err
 		}
 		job, err := addJob(ctx, tx, id, voiceassist.JobDelete, voiceassist.QueueInteractive)
+		if err != nil {
+			return err
+		}
 		jobID = job.ID
-		return err
+		return corpusChanged(ctx, tx, id)
 	})
 	return jobID, err
 }
