@@ -248,16 +248,22 @@ func (s *suite) sql(statement string, args ...any) {
 	}
 }
 
-// count returns the number that a query selects.
-func (s *suite) count(query string, args ...any) (n int) {
+// scan reads the one value that a query selects.
+func (s *suite) scan(value any, query string, args ...any) {
 	s.t.Helper()
 	conn, err := pgx.Connect(s.t.Context(), s.dbURL)
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	defer conn.Close(s.t.Context())
-	if err := conn.QueryRow(s.t.Context(), query, args...).Scan(&n); err != nil {
+	if err := conn.QueryRow(s.t.Context(), query, args...).Scan(value); err != nil {
 		s.t.Fatal(err)
 	}
+}
+
+// count returns the number that a query selects.
+func (s *suite) count(query string, args ...any) (n int) {
+	s.t.Helper()
+	s.scan(&n, query, args...)
 	return n
 }
