@@ -65,6 +65,9 @@ func produces(mediaTypes ...string) option { return func(r *route) { r.produces 
 // takesForm says that the body is a multipart form with these fields.
 func takesForm(fields ...formField) option { return func(r *route) { r.form = fields } }
 
+// takes sets the longest body, in bytes; 1 MiB by default.
+func takes(bytes int64) option { return func(r *route) { r.op.MaxBodyBytes = bytes } }
+
 // limitedBy counts requests against a rate other than the usual one.
 func limitedBy(rate rateName) option { return func(r *route) { r.rate = rate } }
 

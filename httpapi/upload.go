@@ -83,7 +83,7 @@ func uploadedOf(a voiceassist.Accepted) uploadedBody {
 // upload takes a document in. The file goes from the connection to the library
 // as it arrives; only its form fields are held in memory.
 func (s *Server) upload(c *fiber.Ctx) error {
-	form, body, err := s.openForm(c)
+	form, body, err := openFormOf(c, s.o.MaxUploadBytes)
 	if err != nil {
 		return err
 	}
@@ -113,9 +113,9 @@ func (s *Server) upload(c *fiber.Ctx) error {
 	return reply(c.Context(), requestOf(c.Context()), http.StatusAccepted, both(uploadedOf(accepted)))
 }
 
-// openForm begins to read a multipart body, which is refused unread if it says
-// itself that it is too long.
-func (s *Server) openForm(c *fiber.Ctx) (*multipart.Reader, *uploadBody, error) {
+// openFormOf begins to read a multipart body with a file of at most limit bytes,
+// which is refused unread if it says itself that it is too long.
+func openFormOf(c *fiber.Ctx, limit int64) (*multipart.Reader, *uploadBody, error) {
 	mediaType, params, err := mime.ParseMediaType(c.Get("Content-Type"))
 	if err != nil || mediaType != "multipart/form-data" {
 		return nil, nil, missingFile()
@@ -123,16 +123,16 @@ func (s *Server) openForm(c *fiber.Ctx) (*multipart.Reader, *uploadBody, error) 
 	if params["boundary"] == "" {
 		return nil, nil, voiceassist.Errorf(voiceassist.Malformed, "The multipart body has no boundary")
 	}
-	ceiling := s.o.MaxUploadBytes + maxFormExtra
+	ceiling := limit + maxFormExtra
 	if int64(c.Request().Header.ContentLength()) > ceiling {
-		return nil, nil, tooLarge(s.o.MaxUploadBytes)
+		return nil, nil, tooLarge(limit)
 	}
 	body := &uploadBody{
 		conn:   c.Context().Conn(),
 		stream: c.Context().RequestBodyStream(),
 		end:    []byte("--" + params["boundary"] + "--"),
 		left:   ceiling,
-		limit:  s.o.MaxUploadBytes,
+		limit:  limit,
 	}
 	return multipart.NewReader(body, params["boundary"]), body, nil
 }
