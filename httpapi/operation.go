@@ -152,7 +152,7 @@ func (s *Server) admit(c *fiber.Ctx, pattern string, a access, rate rateName, co
 	req := requestOf(c.Context())
 	req.route = pattern
 	if a == anyone {
-			if err := s.count(c.UserContext(), rate, clientKey(req.ip)); err != nil {
+		if err := s.count(c.UserContext(), rate, clientKey(req.ip)); err != nil {
 			return err
 		}
 		return checkQuery(c)

@@ -17,7 +17,10 @@ const previewLength = 120
 // figures of their messages.
 const selectConversations = `
 	SELECT v.id, v.user_id, v.title, v.archived, v.created_at, v.updated_at, n.count, coalesce(last.content, '')
-	FROM conversations v
+	FROM conversations v` + withMessages
+
+// withMessages joins the figures of messages to conversations v.
+const withMessages = `
 	CROSS JOIN LATERAL (
 		SELECT count(*)
 		FROM messages m
@@ -32,9 +35,15 @@ const selectConversations = `
 	) last ON true`
 
 func scanConversation(row pgx.CollectableRow) (voiceassist.Conversation, error) {
+	return scanConversationWith(row)
+}
+
+// scanConversationWith also reads what stands behind the columns of a
+// conversation.
+func scanConversationWith(row pgx.CollectableRow, more ...any) (voiceassist.Conversation, error) {
 	var c voiceassist.Conversation
 	var last string
-	err := row.Scan(&c.ID, &c.UserID, &c.Title, &c.Archived, &c.CreatedAt, &c.UpdatedAt, &c.MessageCount, &last)
+	err := row.Scan(append([]any{&c.ID, &c.UserID, &c.Title, &c.Archived, &c.CreatedAt, &c.UpdatedAt, &c.MessageCount, &last}, more...)...)
 	c.LastMessagePreview = voiceassist.Preview(last, previewLength)
 	return c, err
 }
@@ -46,17 +55,24 @@ func (db *DB) Conversations(ctx context.Context, userID uuid.UUID, f voiceassist
 		WHERE v.user_id = $1
 			AND ($2::boolean IS NULL OR v.archived = $2)
 			AND strpos(lower(v.title), lower($3)) > 0`
-	err = db.pool.QueryRow(ctx, `SELECT count(*) FROM conversations v`+matching, userID, f.Archived, f.Search).Scan(&total)
+	rows, err := db.pool.Query(ctx, `
+		SELECT v.id, v.user_id, v.title, v.archived, v.created_at, v.updated_at, n.count, coalesce(last.content, ''), v.total
+		FROM (
+			SELECT v.*, count(*) OVER () AS total
+			FROM conversations v`+matching+`
+			ORDER BY v.updated_at DESC, v.id DESC
+			OFFSET $4 LIMIT $5
+		) v`+withMessages+`
+		ORDER BY v.updated_at DESC, v.id DESC`, userID, f.Archived, f.Search, f.Offset, f.Limit)
 	if err != nil {
 		return nil, 0, classify(err)
 	}
-	rows, err := db.pool.Query(ctx, selectConversations+matching+`
-		ORDER BY v.updated_at DESC, v.id DESC
-		OFFSET $4 LIMIT $5`, userID, f.Archived, f.Search, f.Offset, f.Limit)
-	if err != nil {
-		return nil, 0, classify(err)
+	page, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (voiceassist.Conversation, error) {
+		return scanConversationWith(row, &total)
+	})
+	if err == nil && len(page) == 0 && f.Offset > 0 { // beyond the end no row tells how many there are
+		err = db.pool.QueryRow(ctx, `SELECT count(*) FROM conversations v`+matching, userID, f.Archived, f.Search).Scan(&total)
 	}
-	page, err = pgx.CollectRows(rows, scanConversation)
 	return page, total, classify(err)
 }
 

@@ -186,23 +186,23 @@ func (db *DB) Documents(ctx context.Context, f voiceassist.DocumentFilter) (docs
 		}
 	}
 	args := documentArgs(f)
-	err = db.tx(ctx, func(tx pgx.Tx) error {
-		if err := tx.QueryRow(ctx, `SELECT count(*) FROM documents d WHERE `+documentFilter, args...).Scan(&total); err != nil {
-			return err
-		}
-		rows, err := tx.Query(ctx, `
-			SELECT `+documentColumns+`
-			FROM documents d
-			WHERE `+documentFilter+`
-			ORDER BY `+order+`
-			LIMIT $7 OFFSET $8`, append(args, f.Limit, f.Offset)...)
-		if err != nil {
-			return err
-		}
-		docs, err = pgx.CollectRows(rows, scanDocument)
-		return err
+	rows, err := db.pool.Query(ctx, `
+		SELECT `+documentColumns+`, count(*) OVER ()
+		FROM documents d
+		WHERE `+documentFilter+`
+		ORDER BY `+order+`
+		LIMIT $7 OFFSET $8`, append(args, f.Limit, f.Offset)...)
+	if err != nil {
+		return nil, 0, classify(err)
+	}
+	docs, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (d voiceassist.Document, err error) {
+		err = row.Scan(append(documentFields(&d), &total)...)
+		return d, err
 	})
-	return docs, total, err
+	if err == nil && len(docs) == 0 && f.Offset > 0 { // beyond the end no row tells how many there are
+		err = db.pool.QueryRow(ctx, `SELECT count(*) FROM documents d WHERE `+documentFilter, args...).Scan(&total)
+	}
+	return docs, total, classify(err)
 }
 
 // DeleteDocument makes a document invisible at once and returns the job that
