@@ -13,7 +13,7 @@ package cache
 
 import (
 	"context"
-	"log/slog"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -49,7 +49,6 @@ const topic = "cache"
 type Options struct {
 	Far Far // nil: near only
 	Bus Bus // nil: the other processes learn of nothing; not run yet
-	Log *slog.Logger
 }
 
 // Cache is the namespaces of this process. It is safe for concurrent use.
@@ -69,9 +68,6 @@ type namespace interface {
 
 // New returns a cache without namespaces.
 func New(o Options) *Cache {
-	if o.Log == nil {
-		o.Log = slog.New(slog.DiscardHandler)
-	}
 	c := &Cache{o: o, namespaces: make(map[string]namespace)}
 	if o.Bus != nil {
 		o.Bus.Handle(topic, func(pattern []byte) { c.dropNear(string(pattern)) })
@@ -98,11 +94,7 @@ func (c *Cache) add(name string, n namespace) {
 func (c *Cache) all() map[string]namespace {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	all := make(map[string]namespace, len(c.namespaces))
-	for name, n := range c.namespaces {
-		all[name] = n
-	}
-	return all
+	return maps.Clone(c.namespaces)
 }
 
 // Clear forgets everything, in all processes, and returns how many keys that

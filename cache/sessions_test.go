@@ -96,7 +96,9 @@ func TestOtherProcessesHearOfWhatEndsSessions(t *testing.T) {
 }
 
 // hushed is a ledger of which a test decides what it says.
-type hushed struct{ user func() (voiceassist.User, error) }
+type hushed struct {
+	user func() (voiceassist.User, error)
+}
 
 func (h hushed) SessionUser(context.Context, uuid.UUID) (voiceassist.User, error) { return h.user() }
 

@@ -59,9 +59,17 @@ func full(text string) everything {
 func TestRepliesAreEncodedAsEncodingJSONDoes(t *testing.T) {
 	t.Parallel()
 	for _, v := range []any{
-		nil, 1, "a", true, []string(nil), []string{}, map[string]any{}, map[string]any(nil), 1.5, everything{}, &everything{}, (*everything)(nil),
+		nil, 1, "a", true, []string(nil),
+		[]string{},
+		map[string]any{},
+		map[string]any(nil), 1.5,
+		everything{},
+		&everything{}, (*everything)(nil),
 		full("plain"), full(`quotes " and \ slashes`), full("lines\n and\ttabs \x00\x1f\x7f"), full("<b>&amp;</b>"), full("ünïcödé \u2028 日本"),
-		full("not \xff UTF-8"), []everything{full("a"), full("")}, stringly{1}, []any{1, "x", nil, full("y")},
+		full("not \xff UTF-8"),
+		[]everything{full("a"), full("")},
+		stringly{1},
+		[]any{1, "x", nil, full("y")},
 	} {
 		var want bytes.Buffer
 		enc := json.NewEncoder(&want)

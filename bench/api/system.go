@@ -81,10 +81,10 @@ func startSystem(ctx context.Context, limits bool) (*system, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	s := &system{dir: dir, cancel: cancel, end: make(chan error, 1)}
 	told, tell := io.Pipe()
-	log := slog.New(slog.NewJSONHandler(io.Discard, nil)) // formatted, as in production
+	log := slog.New(slog.NewJSONHandler(io.Discard, nil)) //nolint:sloglint // events are formatted, as in production
 	go func() {
 		s.end <- cmd.Up(ctx, cfg, tell, log)
-		tell.Close()
+		_ = tell.Close()
 	}()
 	lines := bufio.NewScanner(told)
 	for s.url == "" && lines.Scan() {
