@@ -34,6 +34,7 @@ var rules = map[string]rule{
 	"migrations": {},
 
 	"accounts": {may: []string{"."}},
+	"cache":    {may: []string{"."}},
 	"flags":    {may: []string{"."}},
 	"mail":     {may: []string{"."}},
 	"export":   {may: []string{"."}},
@@ -60,6 +61,7 @@ var rules = map[string]rule{
 	"cmd/scheduler":    {may: []string{"cmd"}},
 	"cmd/voiceassist":  {may: []string{"cmd"}},
 	"cmd/worker":       {may: []string{"cmd"}},
+	"bench/api":        {may: anything},
 	"bench/extract":    {may: anything},
 	"bench/firstlight": {may: anything},
 	"bench/retrieval":  {may: anything},
@@ -80,7 +82,7 @@ var homes = map[string][]string{
 	"github.com/caarlos0/env":             {"cmd"},
 	"github.com/danielgtaylor/huma":       {"httpapi"},
 	"github.com/go-redis/redis_rate":      {"redis"},
-	"github.com/gofiber":                  {"httpapi"},
+	"github.com/gofiber":                  {"httpapi", "bench/api"}, // there as what to compare with
 	"github.com/golang-jwt":               {"accounts"},
 	"github.com/google/go-cmp":            {"seamtest"},
 	"github.com/hibiken":                  {"redis"},
@@ -88,6 +90,7 @@ var homes = map[string][]string{
 	"github.com/klippa-app/go-pdfium":     {"pdfium"},
 	"github.com/pquerna/otp":              {"accounts"},
 	"github.com/wneessen/go-mail":         {"mail"},
+	"github.com/maypok86/otter":           {"cache"},
 	"github.com/qdrant/go-client":         {"qdrant", "embedded/qdrantserver"},
 	"github.com/redis/go-redis":           {"redis"},
 	"github.com/sashabaranov/go-openai":   {"openai"},

@@ -115,6 +115,18 @@ type DocumentMeta struct {
 	Queue      Queue // "" is QueueDefault
 }
 
+// DocumentEdit changes what is said of a document, not its text. Fields that are
+// nil stay as they are.
+type DocumentEdit struct {
+	Title      *string
+	Author     *string
+	SourceType *string
+	Specialty  *string
+	Category   *string
+	Metadata   map[string]any // members to set; nil ones are removed
+	Version    int            // of the document that was edited; 0 overwrites whatever is there
+}
+
 // Page is the text of one page, as an engine read it and as it is stored:
 // valid UTF-8 without NUL, paragraphs separated by one empty line, words that
 // a line end had split joined again. Offsets of passages and citations count

@@ -13,8 +13,9 @@ type JobKind string
 
 // The kinds of job.
 const (
-	JobIndex  JobKind = "index"  // extract → chunk → embed → publish, as a new generation
-	JobDelete JobKind = "delete" // take a tombstoned document out of the index, the ledger and the blob store
+	JobIndex   JobKind = "index"   // extract → chunk → embed → publish, as a new generation
+	JobRefresh JobKind = "refresh" // bring the points of the active generation in line with the document's edited fields
+	JobDelete  JobKind = "delete"  // take a tombstoned document out of the index, the ledger and the blob store
 )
 
 // JobState is where a job stands. Moves:
@@ -74,7 +75,8 @@ type Backlog struct {
 // Stage is what a job is doing.
 type Stage string
 
-// The stages of JobIndex, in order, and the one of JobDelete.
+// The stages of JobIndex, in order, of which JobRefresh has the last, and the
+// one of JobDelete.
 const (
 	StageExtract Stage = "extract"
 	StageChunk   Stage = "chunk"

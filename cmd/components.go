@@ -101,11 +101,13 @@ func serveAPI(ctx context.Context, cfg Config, e *engines, ln net.Listener, log 
 			log.WarnContext(ctx, "mail", slog.Any("error", err))
 		}
 	}()
-	people, err := e.accounts(cfg, mails)
+	bus := e.redis.NewBus(log, e.registry)
+	kept := e.openCaches(bus, log)
+	defer kept.Close()
+	people, err := newAccounts(peopleStore{e.ledger, kept.sessions}, cfg, mails)
 	if err != nil {
 		return err
 	}
-	bus := e.redis.NewBus(log, e.registry)
 	switches, err := flags.Open(ctx, e.ledger, flags.Options{Environment: cfg.Environment, Bus: bus, Log: log})
 	if err != nil {
 		return err
@@ -119,7 +121,7 @@ func serveAPI(ctx context.Context, cfg Config, e *engines, ln net.Listener, log 
 			log.WarnContext(ctx, "reader of files", slog.Any("error", err))
 		}
 	}()
-	answers := e.searcher(log, switches.Allows)
+	answers := e.searcher(kept, switches.Allows, log)
 	server := httpapi.New(httpapi.Options{
 		Log:      log,
 		Registry: e.registry,
@@ -150,6 +152,9 @@ func serveAPI(ctx context.Context, cfg Config, e *engines, ln net.Listener, log 
 		Activity: e.ledger,
 		Pools:    e.pools,
 
+		Cache:   kept,
+		Auditor: e.ledger,
+
 		Limits:       e.redis.NewLimits(log, e.registry),
 		JobsUI:       e.queue.Monitor("/api/admin/jobs"),
 		Audit:        e.ledger,
@@ -178,6 +183,7 @@ func serveAPI(ctx context.Context, cfg Config, e *engines, ln net.Listener, log 
 	return beside(ctx,
 		func(ctx context.Context) error { return server.Serve(ctx, ln) },
 		func(ctx context.Context) error { bus.Run(ctx); return nil },
+		func(ctx context.Context) error { e.hearOfSessions(ctx, log); return nil },
 		func(ctx context.Context) error { switches.Run(ctx); return nil })
 }
 
@@ -194,7 +200,11 @@ func (e *engines) pools() httpapi.Pools {
 
 // accounts returns the accounts; mails may be nil where none are sent.
 func (e *engines) accounts(cfg Config, mails accounts.Mailer) (*accounts.Service, error) {
-	return accounts.New(e.ledger, accounts.Options{
+	return newAccounts(e.ledger, cfg, mails)
+}
+
+func newAccounts(store accounts.Store, cfg Config, mails accounts.Mailer) (*accounts.Service, error) {
+	return accounts.New(store, accounts.Options{
 		Secrets: cfg.JWTSecrets, AccessTTL: cfg.AccessTTL, RefreshTTL: cfg.RefreshTTL, SessionTTL: cfg.SessionTTL,
 		Registration: accounts.Mode(cfg.Registration), Mailer: mails, PublicURL: cfg.PublicURL,
 	})

@@ -1,7 +1,6 @@
 package cmd
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -201,12 +200,4 @@ func (e *engines) files(cfg Config, reader pipeline.Reader, log *slog.Logger) *p
 	return &pipeline.Files{
 		Ledger: e.ledger, Blobs: e.blobs, Reader: reader, Quota: cfg.FileQuotaMB << 20, TempDir: cfg.tempDir, Log: log,
 	}
-}
-
-// searcher returns the read side on the open engines, as far as allows lets it
-// use the models.
-func (e *engines) searcher(log *slog.Logger, allows func(ctx context.Context, flag string) bool) *rag.Service {
-	return rag.New(e.ledger, e.index, rag.Options{
-		Embedder: e.embedder, Model: e.chat, Allows: allows, Metrics: e.registry, Log: cmp.Or(log, slog.Default()),
-	})
 }

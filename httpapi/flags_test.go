@@ -7,7 +7,6 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/jackc/pgx/v5"
 
 	voiceassist "github.com/voiceassist/backend"
 	"github.com/voiceassist/backend/flags"
@@ -71,7 +70,7 @@ func TestFlagsAreCreatedChangedAndDeleted(t *testing.T) {
 // flagActions are the flags' actions in the audit log, in order.
 func (s *suite) flagActions() (all string) {
 	s.t.Helper()
-	s.row(&all, `SELECT coalesce(string_agg(action, ' ' ORDER BY at, id), '') FROM audit_entries WHERE resource_type = 'feature_flag'`)
+	s.scan(&all, `SELECT coalesce(string_agg(action, ' ' ORDER BY at, id), '') FROM audit_entries WHERE resource_type = 'feature_flag'`)
 	return all
 }
 
@@ -186,7 +185,7 @@ func TestParallelTogglesAllCount(t *testing.T) {
 		t.Error("an odd number of toggles left the flag as it was")
 	}
 	var toggles string
-	s.row(&toggles, `SELECT count(DISTINCT (details->>'old_enabled') || at)::text FROM audit_entries WHERE action = 'flag.toggled'`)
+	s.scan(&toggles, `SELECT count(DISTINCT (details->>'old_enabled') || at)::text FROM audit_entries WHERE action = 'flag.toggled'`)
 	if toggles != "11" {
 		t.Errorf("the audit log has %s toggles", toggles)
 	}
@@ -250,17 +249,4 @@ func TestRegistrationIsSwitchedOffByItsFlag(t *testing.T) {
 	}
 	s.want(200, s.do("PATCH", flagsPath+"/registration", `{"rollout_percentage":100}`, admin))
 	s.want(201, s.do("POST", "/api/auth/register", body))
-}
-
-// row reads one value behind the server's back.
-func (s *suite) row(to any, query string) {
-	s.t.Helper()
-	conn, err := pgx.Connect(s.t.Context(), s.dbURL)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	defer conn.Close(s.t.Context())
-	if err := conn.QueryRow(s.t.Context(), query).Scan(to); err != nil {
-		s.t.Fatal(err)
-	}
 }

@@ -29,6 +29,9 @@ type Ledger interface {
 	Document(ctx context.Context, id uuid.UUID) (voiceassist.Document, error)
 	// Documents returns a part of the matching documents and how many match.
 	Documents(ctx context.Context, f voiceassist.DocumentFilter) ([]voiceassist.Document, int, error)
+	// UpdateDocument changes what is said of a document; it is Conflict if
+	// another version was edited than the one there is.
+	UpdateDocument(ctx context.Context, id uuid.UUID, e voiceassist.DocumentEdit) (voiceassist.Document, error)
 	// DeleteDocument hides a document at once and returns the job that removes it.
 	DeleteDocument(ctx context.Context, id uuid.UUID) (uuid.UUID, error)
 	// Reindex makes jobs for the documents, all of them if ids is nil.

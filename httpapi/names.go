@@ -1,13 +1,10 @@
 package httpapi
 
 import (
-	"bytes"
 	"encoding/json"
 	"maps"
-	"reflect"
 	"slices"
 	"strings"
-	"sync"
 )
 
 // twins prints a struct whose fields have snake_case names with each of them in
@@ -19,52 +16,7 @@ type twins[T any] struct{ V T }
 func both[T any](v T) twins[T] { return twins[T]{v} }
 
 // MarshalJSON implements json.Marshaler.
-func (t twins[T]) MarshalJSON() ([]byte, error) {
-	buf := buffers.Get().(*bytes.Buffer)
-	defer release(buf)
-	if err := marshal(buf, t.V); err != nil {
-		return nil, err
-	}
-	camels := camelsOf(reflect.TypeFor[T]())
-	object := buf.Bytes()
-	doubled := append(make([]byte, 0, 2*len(object)), object[:len(object)-1]...)
-	eachField(object, func(key, field []byte) {
-		camel, ok := camels[string(key)]
-		if !ok {
-			return
-		}
-		doubled = append(doubled, `,"`...)
-		doubled = append(doubled, camel...)
-		doubled = append(doubled, '"')
-		doubled = append(doubled, field[len(key)+2:]...)
-	})
-	return append(doubled, '}'), nil
-}
-
-// camels are the second names of the fields of every doubled type, by their
-// first: map[reflect.Type]map[string]string.
-var camels sync.Map
-
-// camelsOf returns the second names of the fields of a struct, without those
-// that the struct has itself.
-func camelsOf(t reflect.Type) map[string]string {
-	if names, ok := camels.Load(t); ok {
-		return names.(map[string]string)
-	}
-	own := map[string]bool{}
-	for _, f := range reflect.VisibleFields(t) {
-		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
-		own[name] = true
-	}
-	names := map[string]string{}
-	for name := range own {
-		if camel := camelCase(name); !own[camel] {
-			names[name] = camel
-		}
-	}
-	camels.Store(t, names)
-	return names
-}
+func (t twins[T]) MarshalJSON() ([]byte, error) { return appendJSON(nil, t) }
 
 // camelCase turns created_at into createdAt.
 func camelCase(snake string) string {

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"encoding"
 	"encoding/json"
+	"maps"
 	"reflect"
 	"slices"
 	"strconv"
@@ -164,12 +165,13 @@ func (s *schemas) structure(sh shape) object {
 		}
 	}
 	if sh.doubled {
-		for name, camel := range camelsOf(sh.typ) {
-			if properties[name] == nil {
+		for name, schema := range maps.Clone(properties) {
+			camel := camelCase(name)
+			if properties[camel] != nil {
 				continue
 			}
-			properties[camel] = properties[name]
-			if slices.Contains(required, name) && !slices.Contains(required, camel) {
+			properties[camel] = schema
+			if slices.Contains(required, name) {
 				required = append(required, camel)
 			}
 		}

@@ -92,6 +92,9 @@ func replies[T any](status int) option {
 // lasting gives the handler longer than others have.
 func lasting(d time.Duration) option { return func(r *route) { r.timeout = d } }
 
+// takes sets the longest body, in bytes; 1 MiB by default.
+func takes(bytes int64) option { return func(r *route) { r.op.MaxBodyBytes = bytes } }
+
 // limitedBy counts requests against a rate other than the usual one.
 func limitedBy(rate rateName) option { return func(r *route) { r.rate = rate } }
 

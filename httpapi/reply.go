@@ -2,7 +2,6 @@ package httpapi
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -37,12 +36,11 @@ func (a array[T]) members() string {
 	return fmt.Sprintf(`"total":%d,"offset":%d,"limit":%d,`, a.total, a.offset, a.limit)
 }
 
+// list implements rowsHolder.
+func (a array[T]) list() any { return a.rows }
+
 // MarshalJSON implements json.Marshaler.
-func (a array[T]) MarshalJSON() ([]byte, error) {
-	var buf bytes.Buffer
-	err := marshal(&buf, a.rows)
-	return buf.Bytes(), err
-}
+func (a array[T]) MarshalJSON() ([]byte, error) { return appendJSON(nil, a.rows) }
 
 // reply writes v with a status, in the shape of the request's profile.
 func reply(ctx *fasthttp.RequestCtx, req *request, status int, v any) error {
@@ -69,10 +67,11 @@ func encode(out *bytes.Buffer, ctx *fasthttp.RequestCtx, req *request, v any) er
 	if req.flat {
 		return marshal(out, v)
 	}
-	inner := buffers.Get().(*bytes.Buffer)
-	defer release(inner)
-	if err := marshal(inner, v); err != nil {
-		return err
+	inner := renderings.Get().(*rendering)
+	defer inner.release()
+	var err error
+	if inner.json, err = appendObject(inner.json[:0], v, &inner.members); err != nil {
+		return fmt.Errorf("encode %T: %w", v, err)
 	}
 	list, beside := "", ""
 	if n, ok := v.(named); ok {
@@ -81,9 +80,27 @@ func encode(out *bytes.Buffer, ctx *fasthttp.RequestCtx, req *request, v any) er
 	if a, ok := v.(interface{ members() string }); ok {
 		beside = a.members()
 	}
-	out.Grow(2*inner.Len() + 512)
-	envelope(out, req, ctx.Response.StatusCode() < http.StatusBadRequest, inner.Bytes(), list, beside)
+	out.Grow(2*len(inner.json) + 512)
+	envelope(out, req, ctx.Response.StatusCode() < http.StatusBadRequest, inner, list, beside)
 	return nil
+}
+
+// rendering is the JSON of a resource, and where its members stand if it is an
+// object.
+type rendering struct {
+	json    []byte
+	members []span
+}
+
+var renderings = sync.Pool{New: func() any { return new(rendering) }}
+
+// release returns a rendering to the pool, unless it is too big to keep.
+func (r *rendering) release() {
+	if cap(r.json) > 1<<20 {
+		return
+	}
+	r.members = r.members[:0]
+	renderings.Put(r)
 }
 
 // envelope writes data and, if it is an object, its fields again at the top
@@ -91,14 +108,14 @@ func encode(out *bytes.Buffer, ctx *fasthttp.RequestCtx, req *request, v any) er
 // and trace_id are the resource's if it has them. If list is not empty, it
 // names the only array that is repeated. Beside are the top level's members if
 // data is an array, each with a comma.
-func envelope(out *bytes.Buffer, req *request, success bool, data []byte, list, beside string) {
+func envelope(out *bytes.Buffer, req *request, success bool, data *rendering, list, beside string) {
 	var own struct{ metadata, timestamp, trace bool }
 	out.WriteByte('{')
 	out.WriteString(beside)
-	eachField(data, func(key, field []byte) {
-		switch string(key) {
+	for _, m := range data.members {
+		switch m.key {
 		case "success", "data", "error", "meta":
-			return
+			continue
 		case "metadata":
 			own.metadata = true
 		case "timestamp":
@@ -106,18 +123,17 @@ func envelope(out *bytes.Buffer, req *request, success bool, data []byte, list, 
 		case "trace_id":
 			own.trace = true
 		}
-		isArray := field[len(key)+len(`"":`)] == '['
-		if list != "" && isArray && string(key) != list {
-			return
+		if list != "" && data.json[m.value] == '[' && m.key != list {
+			continue
 		}
-		out.Write(field)
+		out.Write(data.json[m.from:m.end])
 		out.WriteByte(',')
-	})
+	}
 	now := stamp(time.Now())
 	out.WriteString(`"success":`)
 	out.WriteString(strconv.FormatBool(success))
 	out.WriteString(`,"data":`)
-	out.Write(data)
+	out.Write(data.json)
 	out.WriteString(`,"error":null,"meta":{"request_id":"`)
 	out.WriteString(req.id)
 	out.WriteString(`","timestamp":"`)
@@ -141,15 +157,13 @@ func envelope(out *bytes.Buffer, req *request, success bool, data []byte, list, 
 	out.WriteByte('}')
 }
 
-// marshal appends the JSON of v, without a newline and without escaping <, >
-// and &, which only matters inside HTML.
+// marshal appends the JSON of v, without a newline.
 func marshal(out *bytes.Buffer, v any) error {
-	enc := json.NewEncoder(out)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(v); err != nil {
-		return fmt.Errorf("encode %T: %w", v, err)
+	encoded, err := appendJSON(out.AvailableBuffer(), v)
+	if err != nil {
+		return err
 	}
-	out.Truncate(out.Len() - 1)
+	out.Write(encoded)
 	return nil
 }
 

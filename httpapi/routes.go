@@ -96,6 +96,7 @@ func (s *Server) libraryAdminRoutes() {
 	sec := section{s, "Knowledge base administration"}
 	get(sec, "/api/admin/kb/documents", viewer, "List documents", s.listDocuments)
 	get(sec, "/api/admin/kb/documents/{id}", viewer, "A document", s.getDocument)
+	patch(sec, "/api/admin/kb/documents/{id}", admin, "Change what is said of a document", s.updateDocument, fails(404, 409, 422))
 	get(sec, "/api/admin/kb/documents/{id}/passages", viewer, "The text as indexed", s.listPassages)
 	raw(sec, "GET", "/api/admin/kb/documents/{id}/file", viewer, "The original", s.original, withCookie, produces("*/*"))
 	raw(sec, "POST", "/api/admin/kb/documents", admin, "Upload a document", s.upload, takesForm(uploadForm...), status(202), replies[twins[uploadedBody]](202))
@@ -244,6 +245,12 @@ func (s *Server) systemRoutes() {
 }
 
 func (s *Server) cacheRoutes() {
+	sec := section{s, "Cache"}
+	get(sec, "/api/admin/cache/stats", viewer, "Figures of the cache", s.cacheStats, fails(503))
+	get(sec, "/api/admin/cache/stats/namespaces", viewer, "Figures by kind of value", s.cacheNamespaces, fails(503))
+	post(sec, "/api/admin/cache/clear", admin, "Forget everything that is cached", s.clearCache, fails(503))
+	post(sec, "/api/admin/cache/invalidate", admin, "Forget the keys that match a pattern", s.invalidateCache, fails(422, 503))
+	post(sec, "/api/admin/cache/invalidate/namespace", admin, "Forget one kind of value", s.invalidateNamespace, fails(404, 422, 503))
 }
 
 func (s *Server) flagRoutes() {
@@ -259,7 +266,24 @@ func (s *Server) flagRoutes() {
 }
 
 func (s *Server) voiceRoutes() {
+	sec := section{s, "Voice"}
+	post(sec, "/api/voice/session", signedIn, "Begin to speak", s.startVoice, status(201), fails(404, 422, 503))
+	raw(sec, "POST", "/api/voice/audio", signedIn, "Send a recording", s.sendAudio, takesForm(audioForm...), status(202), fails(413, 415, 422, 503))
+	get(sec, "/api/voice/audio/{id}", signedIn, "What was said in a recording", s.getAudio, fails(404))
+	post(sec, "/api/voice/transcribe", signedIn, "Write down what is said", s.transcribe, takes(maxTranscribeBytes), fails(413, 415, 422, 503))
+	post(sec, "/api/voice/synthesize", signedIn, "Speak a text", s.synthesize, produces("audio/mpeg"), fails(422, 503))
+	get(sec, "/api/voice/voices", signedIn, "Voices that can speak", s.listVoices, fails(503))
+	post(sec, "/api/voice/relay", signedIn, "Answer what was said", s.relayVoice, fails(404, 422, 503))
 }
 
+// Calendars and files of a Nextcloud.
 func (s *Server) integrationRoutes() {
+	sec := section{s, "Integrations"}
+	get(sec, "/api/integrations/calendar/events", signedIn, "Appointments", s.listEvents, fails(422, 503))
+	post(sec, "/api/integrations/calendar/events", signedIn, "Make an appointment", s.createEvent, status(201), fails(422, 503))
+	put(sec, "/api/integrations/calendar/events/{uid}", signedIn, "Change an appointment", s.updateEvent, fails(404, 422, 503))
+	del(sec, "/api/integrations/calendar/events/{uid}", signedIn, "Cancel an appointment", s.deleteEvent, fails(404, 503))
+	get(sec, "/api/integrations/files/discover", viewer, "Files that could be indexed", s.discoverFiles, fails(422, 503))
+	post(sec, "/api/integrations/files/index", admin, "Index files", s.indexFiles, status(202), fails(422, 503))
+	post(sec, "/api/integrations/files/scan-and-index", admin, "Index all files of a folder", s.scanFiles, status(202), fails(422, 503))
 }

@@ -52,6 +52,9 @@ type Options struct {
 	Activity Activity     // nil: the panels are told less
 	Pools    func() Pools // nil: no figures of connections
 
+	Cache   Cache   // nil: the routes of the cache are unavailable
+	Auditor Auditor // what is not written with a change of the ledger goes here
+
 	Limits Limits       // nil: no rate limits
 	JobsUI http.Handler // what /api/admin/jobs/ shows to admins; nil: not found
 
@@ -80,6 +83,12 @@ type Options struct {
 	BusyWait       time.Duration  // how long an upload or a search waits for its turn; 0 is 10 s
 	SocketWait     time.Duration  // how long a socket waits for its token, and for its client to take a frame; 0 is 10 s
 	PanelEvery     time.Duration  // how often the admin panels get figures; 0 is 10 s
+}
+
+// Auditor is what this package asks of postgres.DB to note what happened besides
+// changes of the ledger.
+type Auditor interface {
+	Audit(ctx context.Context, e voiceassist.AuditEntry) error
 }
 
 // withDefaults fills in what was left to us.

@@ -121,6 +121,7 @@ func startWith(t *testing.T, people func(*accounts.Options), change ...func(*htt
 		Clinical:   db,
 		Reports:    db,
 		Settings:   db,
+		Auditor:    db,
 	}
 	for _, f := range change {
 		f(&o)
@@ -267,17 +268,23 @@ func (s *suite) setRole(in voiceassist.SignIn, role voiceassist.Role) {
 	s.sql(`UPDATE users SET role = $2 WHERE id = $1`, in.User.ID, role)
 }
 
-// count asks the database for a number.
-func (s *suite) count(query string, args ...any) (n int) {
+// scan reads the one value that a query selects.
+func (s *suite) scan(value any, query string, args ...any) {
 	s.t.Helper()
 	conn, err := pgx.Connect(s.t.Context(), s.dbURL)
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	defer conn.Close(s.t.Context())
-	if err := conn.QueryRow(s.t.Context(), query, args...).Scan(&n); err != nil {
+	if err := conn.QueryRow(s.t.Context(), query, args...).Scan(value); err != nil {
 		s.t.Fatal(err)
 	}
+}
+
+// count returns the number that a query selects.
+func (s *suite) count(query string, args ...any) (n int) {
+	s.t.Helper()
+	s.scan(&n, query, args...)
 	return n
 }
 
@@ -289,19 +296,6 @@ func (s *suite) sql(statement string, args ...any) {
 	}
 	defer conn.Close(s.t.Context())
 	if _, err := conn.Exec(s.t.Context(), statement, args...); err != nil {
-		s.t.Fatal(err)
-	}
-}
-
-// query reads the one row of a query into dest.
-func (s *suite) query(query string, args []any, dest ...any) {
-	s.t.Helper()
-	conn, err := pgx.Connect(s.t.Context(), s.dbURL)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	defer conn.Close(s.t.Context())
-	if err := conn.QueryRow(s.t.Context(), query, args...).Scan(dest...); err != nil {
 		s.t.Fatal(err)
 	}
 }

@@ -12,7 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/pquerna/otp/totp"
 
 	voiceassist "github.com/voiceassist/backend"
@@ -52,24 +51,10 @@ func (m *mailbox) token(t *testing.T, n int, kind voiceassist.MailKind, to strin
 	return link.Query().Get("token")
 }
 
-// number returns the first column of the first row of a query.
-func (s *suite) number(query string, args ...any) (n int) {
-	s.t.Helper()
-	conn, err := pgx.Connect(s.t.Context(), s.dbURL)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	defer conn.Close(s.t.Context())
-	if err := conn.QueryRow(s.t.Context(), query, args...).Scan(&n); err != nil {
-		s.t.Fatal(err)
-	}
-	return n
-}
-
 // audited is how many entries of an action the audit log has.
 func (s *suite) audited(action string) int {
 	s.t.Helper()
-	return s.number(`SELECT count(*) FROM audit_entries WHERE action = $1`, action)
+	return s.count(`SELECT count(*) FROM audit_entries WHERE action = $1`, action)
 }
 
 func (s *suite) login(email, password string, with ...func(*http.Request)) response {
@@ -121,17 +106,17 @@ func TestFailedLoginsWaitPerNetworkAndThenLockTheAccount(t *testing.T) {
 	if n := s.audited("account.locked"); n != 1 {
 		t.Errorf("%d entries of account.locked, want 1", n)
 	}
-	if n := s.number(`SELECT count(*) FROM audit_entries WHERE action = 'account.locked' AND resource_id = $1 AND details ? 'until'`, in.User.ID.String()); n != 1 {
+	if n := s.count(`SELECT count(*) FROM audit_entries WHERE action = 'account.locked' AND resource_id = $1 AND details ? 'until'`, in.User.ID.String()); n != 1 {
 		t.Error("the entry does not say who is locked until when")
 	}
-	first := s.number(`SELECT extract(epoch FROM locked_until - now())::int FROM sign_in_failures WHERE locked_until IS NOT NULL`)
+	first := s.count(`SELECT extract(epoch FROM locked_until - now())::int FROM sign_in_failures WHERE locked_until IS NOT NULL`)
 
 	s.sql(`UPDATE sign_in_failures SET locked_until = now() WHERE locked_until IS NOT NULL`)
 	for range 10 {
 		s.calm()
 		s.want(401, s.login(in.User.Email, "not the password", near))
 	}
-	second := s.number(`SELECT extract(epoch FROM locked_until - now())::int FROM sign_in_failures WHERE locked_until IS NOT NULL`)
+	second := s.count(`SELECT extract(epoch FROM locked_until - now())::int FROM sign_in_failures WHERE locked_until IS NOT NULL`)
 	if second < 2*first {
 		t.Errorf("the second lock lasts %d s, the first %d s", second, first)
 	}
@@ -467,7 +452,7 @@ func TestAPIKeysAreShownOnceAndEnd(t *testing.T) {
 	}
 	s.sql(`UPDATE api_keys SET last_used_at = now() - interval '30 seconds'`)
 	s.want(200, s.do("GET", "/api/auth/me", "", with))
-	if n := s.number(`SELECT count(*) FROM api_keys WHERE last_used_at < now() - interval '20 seconds'`); n != 1 {
+	if n := s.count(`SELECT count(*) FROM api_keys WHERE last_used_at < now() - interval '20 seconds'`); n != 1 {
 		t.Error("each use is written down")
 	}
 	for body, want := range map[string]int{
@@ -584,11 +569,11 @@ func TestSignInsAreAuditedOnceEach(t *testing.T) {
 		s.want(200, s.do("POST", "/api/auth/logout", "", as(registered.at("access_token").(string))))
 	}
 	for _, action := range []string{"auth.registered", "auth.login", "auth.login_failed", "auth.refresh_reused", "auth.logout"} {
-		if n := s.number(`SELECT count(*) FROM audit_entries WHERE action = $1 AND user_id = $2 AND resource_id = $2::text`, action, registered.at("id")); n != 1 {
+		if n := s.count(`SELECT count(*) FROM audit_entries WHERE action = $1 AND user_id = $2 AND resource_id = $2::text`, action, registered.at("id")); n != 1 {
 			t.Errorf("%d entries of %s about the user, want 1", n, action)
 		}
 	}
-	if n := s.number(`SELECT count(*) FROM audit_entries WHERE details::text ~ 'example'`); n != 0 {
+	if n := s.count(`SELECT count(*) FROM audit_entries WHERE details::text ~ 'example'`); n != 0 {
 		t.Errorf("%d entries have an address in their details", n)
 	}
 }

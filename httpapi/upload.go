@@ -105,7 +105,7 @@ type door struct {
 // receiver as it arrives; only its form fields, those named in fields, are held
 // in memory.
 func (s *Server) take(c *fiber.Ctx, d door, fields map[string]string, commit func(context.Context, *intake) error) error {
-	form, body, err := s.openForm(c, d.limit)
+	form, body, err := openForm(c, d.limit)
 	if err != nil {
 		return err
 	}
@@ -134,7 +134,7 @@ func (s *Server) take(c *fiber.Ctx, d door, fields map[string]string, commit fun
 
 // openForm begins to read a multipart body, which is refused unread if it says
 // itself that it is too long for a file of limit bytes.
-func (s *Server) openForm(c *fiber.Ctx, limit int64) (*multipart.Reader, *uploadBody, error) {
+func openForm(c *fiber.Ctx, limit int64) (*multipart.Reader, *uploadBody, error) {
 	mediaType, params, err := mime.ParseMediaType(c.Get("Content-Type"))
 	if err != nil || mediaType != "multipart/form-data" {
 		return nil, nil, missingFile()

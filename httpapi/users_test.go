@@ -41,7 +41,7 @@ func (s *suite) history(in voiceassist.SignIn) string {
 // read returns the one text that a query selects.
 func (s *suite) read(query string, args ...any) (text string) {
 	s.t.Helper()
-	s.query(query, args, &text)
+	s.scan(&text, query, args...)
 	return text
 }
 

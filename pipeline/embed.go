@@ -14,6 +14,14 @@ import (
 // embedBatch is how many texts are embedded in one request.
 const embedBatch = 64
 
+// profile names the vectors that this worker makes; "" is none.
+func (w *Worker) profile() string {
+	if w.Embedder == nil {
+		return ""
+	}
+	return w.Embedder.Profile()
+}
+
 // embed stores the vectors of all the generation's passages. A text whose
 // vector is stored is not embedded again.
 func (w *Worker) embed(ctx context.Context, a *attempt, p postgres.Publication) error {

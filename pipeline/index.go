@@ -152,7 +152,7 @@ func (w *Worker) chunk(ctx context.Context, a *attempt, x postgres.Extraction) (
 	if a.embedder != nil {
 		recipe.Profile = a.embedder.Profile()
 	}
-	p := postgres.Publication{Info: x.Info}
+	p := postgres.Publication{Version: a.document.Version, Info: x.Info}
 	p.Info.Title = cmp.Or(a.document.Title, x.Info.Title, nameWithoutExtension(a.document.Filename))
 	number, err := w.Ledger.BeginGeneration(ctx, a.Attempt, recipe)
 	if err != nil {
@@ -199,7 +199,9 @@ func nameWithoutExtension(name string) string {
 // the active one.
 func (w *Worker) publish(ctx context.Context, a *attempt, p postgres.Publication) error {
 	if err := w.eachBatch(ctx, a, p, func(passages []voiceassist.Passage, done int) error {
-		points, err := w.points(ctx, a, p, passages)
+		d := a.document
+		d.Title = p.Info.Title
+		points, err := w.points(ctx, a, d, d.Title, passages)
 		if err != nil {
 			return err
 		}
@@ -242,9 +244,10 @@ func (w *Worker) eachBatch(ctx context.Context, a *attempt, p postgres.Publicati
 	return nil
 }
 
-func (w *Worker) points(ctx context.Context, a *attempt, p postgres.Publication, passages []voiceassist.Passage) ([]voiceassist.Point, error) {
-	d := a.document
-	dense, err := w.vectors(ctx, a, p.Info.Title, passages)
+// points makes the points of passages of d, which were embedded under a title
+// that may be an older one than d's.
+func (w *Worker) points(ctx context.Context, a *attempt, d voiceassist.Document, embeddedTitle string, passages []voiceassist.Passage) ([]voiceassist.Point, error) {
+	dense, err := w.vectors(ctx, a, embeddedTitle, passages)
 	if err != nil {
 		return nil, err
 	}
@@ -253,7 +256,7 @@ func (w *Worker) points(ctx context.Context, a *attempt, p postgres.Publication,
 		points[i] = voiceassist.Point{
 			ID: passage.ID, DocumentID: d.ID, Generation: passage.Generation,
 			SourceType: d.SourceType, Specialty: d.Specialty, Category: d.Category,
-			Text: searchText(p.Info.Title, passage), Dense: dense[i],
+			Text: searchText(d.Title, passage), Dense: dense[i],
 		}
 	}
 	return points, nil

@@ -58,7 +58,7 @@ func newRig(t *testing.T) *rig {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = reader.Close(context.WithoutCancel(t.Context())) })
-	index := openIndex(t)
+	index := openIndex(t, qdrant.Options{})
 	broken := &breakable{Index: index, Reader: reader}
 	return &rig{
 		Worker: &Worker{Ledger: db, Index: broken, Reader: broken, Blobs: blobs, TempDir: t.TempDir(), Log: log},
@@ -67,7 +67,7 @@ func newRig(t *testing.T) *rig {
 	}
 }
 
-func openIndex(t *testing.T) *qdrant.Index {
+func openIndex(t *testing.T, o qdrant.Options) *qdrant.Index {
 	t.Helper()
 	server, err := qdrantserver.New(qdrantserver.Options{})
 	if err != nil {
@@ -77,7 +77,7 @@ func openIndex(t *testing.T) *qdrant.Index {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = server.Close(context.WithoutCancel(t.Context())) })
-	index, err := qdrant.Open("http://"+server.Addr(), qdrant.Options{})
+	index, err := qdrant.Open("http://"+server.Addr(), o)
 	if err != nil {
 		t.Fatal(err)
 	}

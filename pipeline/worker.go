@@ -142,6 +142,8 @@ func (w *Worker) work(ctx context.Context, a *attempt) error {
 	switch a.job.Kind {
 	case voiceassist.JobIndex:
 		return w.index(ctx, a)
+	case voiceassist.JobRefresh:
+		return w.refresh(ctx, a)
 	case voiceassist.JobDelete:
 		return w.remove(ctx, a)
 	}
@@ -213,6 +215,9 @@ func (w *Worker) settle(ctx context.Context, a *attempt, err error) string {
 }
 
 func (w *Worker) tell(ctx context.Context, a *attempt, err error, stopping bool) (string, error) {
+	if err == nil && a.job.Kind == voiceassist.JobRefresh {
+		return "done", w.Ledger.CompleteRefresh(ctx, a.Attempt, a.document.Version, a.timeline)
+	}
 	if err == nil {
 		return "done", w.Ledger.Complete(ctx, a.Attempt, a.timeline)
 	}
@@ -250,7 +255,7 @@ func (w *Worker) retry(ctx context.Context, a *attempt, err error) (string, erro
 			"Reading this file ended the reader %d times, last after page %d. The file is probably damaged: re-save or print it to a new PDF and upload that.", crashLimit, crash.Page)
 		a.note("failed", f.Message, 0)
 		return "failed", w.Ledger.Fail(ctx, a.Attempt, f, a.timeline)
-	case tries >= voiceassist.MaxAttempts && a.job.Kind == voiceassist.JobIndex: // a deletion is never given up
+	case tries >= voiceassist.MaxAttempts && a.job.Kind == voiceassist.JobIndex: // deletions and refreshes are never given up
 		f := voiceassist.Fail(voiceassist.ReasonInternal,
 			"Processing failed %d times in the stage %q. Retry the job; if it fails again the worker's log has the cause under this job's id.", tries, a.stage)
 		a.note("failed", f.Message, 0)

@@ -46,7 +46,8 @@ func startDocument(ctx context.Context, tx pgx.Tx, j voiceassist.Job) (voiceassi
 	rows, err := tx.Query(ctx, `
 		UPDATE documents d
 		SET state = CASE WHEN $2 = 'index' THEN 'processing' ELSE state END,
-			stage = '', progress = 0, error_code = CASE WHEN $2 = 'index' THEN '' ELSE error_code END,
+			stage = CASE WHEN $2 = 'refresh' THEN stage ELSE '' END, progress = CASE WHEN $2 = 'refresh' THEN progress ELSE 0 END,
+			error_code = CASE WHEN $2 = 'index' THEN '' ELSE error_code END,
 			error_message = CASE WHEN $2 = 'index' THEN '' ELSE error_message END, updated_at = now()
 		WHERE id = $1
 		RETURNING `+documentColumns, j.DocumentID, string(j.Kind))
@@ -164,7 +165,10 @@ func (db *DB) Complete(ctx context.Context, a Attempt, timeline []voiceassist.Jo
 			WHERE d.id = job.document_id`, a.JobID); err != nil {
 			return err
 		}
-		return addEvents(ctx, tx, a.JobID, timeline)
+		if err := addEvents(ctx, tx, a.JobID, timeline); err != nil {
+			return err
+		}
+		return corpusChanged(ctx, tx, a.DocumentID) // the index has followed the ledger only now
 	})
 }
 

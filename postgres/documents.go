@@ -199,23 +199,23 @@ func (db *DB) Documents(ctx context.Context, f voiceassist.DocumentFilter) (docs
 		}
 	}
 	args := documentArgs(f)
-	err = db.tx(ctx, func(tx pgx.Tx) error {
-		if err := tx.QueryRow(ctx, `SELECT count(*) FROM documents d WHERE `+documentFilter, args...).Scan(&total); err != nil {
-			return err
-		}
-		rows, err := tx.Query(ctx, `
-			SELECT `+documentColumns+`
-			FROM documents d
-			WHERE `+documentFilter+`
-			ORDER BY `+order+`
-			LIMIT $7 OFFSET $8`, append(args, f.Limit, f.Offset)...)
-		if err != nil {
-			return err
-		}
-		docs, err = pgx.CollectRows(rows, scanDocument)
-		return err
+	rows, err := db.pool.Query(ctx, `
+		SELECT `+documentColumns+`, count(*) OVER ()
+		FROM documents d
+		WHERE `+documentFilter+`
+		ORDER BY `+order+`
+		LIMIT $7 OFFSET $8`, append(args, f.Limit, f.Offset)...)
+	if err != nil {
+		return nil, 0, classify(err)
+	}
+	docs, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (d voiceassist.Document, err error) {
+		err = row.Scan(append(documentFields(&d), &total)...)
+		return d, err
 	})
-	return docs, total, err
+	if err == nil && len(docs) == 0 && f.Offset > 0 { // beyond the end no row tells how many there are
+		err = db.pool.QueryRow(ctx, `SELECT count(*) FROM documents d WHERE `+documentFilter, args...).Scan(&total)
+	}
+	return docs, total, classify(err)
 }
 
 // DeleteDocument makes a document invisible at once and returns the job that
@@ -233,7 +233,7 @@ func (db *DB) DeleteDocument(ctx context.Context, id uuid.UUID) (jobID uuid.UUID
 		if tag.RowsAffected() == 0 {
 			return voiceassist.Errorf(voiceassist.NotFound, "document not found")
 		}
-		if err := cancelJobs(ctx, tx, id, "the document was deleted"); err != nil {
+		if err := cancelJobs(ctx, tx, id, "the document was deleted", voiceassist.JobIndex, voiceassist.JobRefresh); err != nil {
 			return err
 		}
 		job, err := addJob(ctx, tx, id, voiceassist.JobDelete, voiceassist.QueueInteractive)
@@ -241,7 +241,10 @@ func (db *DB) DeleteDocument(ctx context.Context, id uuid.UUID) (jobID uuid.UUID
 			return err
 		}
 		jobID = job.ID
-		return addAudit(ctx, tx, aboutDocument("document.deleted", id, map[string]any{"job_id": jobID}))
+		if err := addAudit(ctx, tx, aboutDocument("document.deleted", id, map[string]any{"job_id": jobID})); err != nil {
+			return err
+		}
+		return corpusChanged(ctx, tx, id)
 	})
 	return jobID, err
 }

@@ -79,18 +79,18 @@ func addJobs(ctx context.Context, tx pgx.Tx, documents []uuid.UUID) ([]voiceassi
 	return pgx.CollectRows(rows, scanJob)
 }
 
-// cancelJobs ends the unfinished index jobs of a document. A worker that has
-// one under way learns of it at its next write.
-func cancelJobs(ctx context.Context, tx pgx.Tx, documentID uuid.UUID, why string) error {
+// cancelJobs ends the unfinished jobs of some kinds of a document. A worker that
+// has one under way learns of it at its next write.
+func cancelJobs(ctx context.Context, tx pgx.Tx, documentID uuid.UUID, why string, kinds ...voiceassist.JobKind) error {
 	_, err := tx.Exec(ctx, `
 		WITH ended AS (
 			UPDATE jobs
 			SET state = 'cancelled', lease_until = NULL, completed_at = now(), error_code = 'cancelled', error_message = $2
-			WHERE document_id = $1 AND kind = 'index' AND state IN ('pending', 'running')
+			WHERE document_id = $1 AND kind = ANY($3) AND state IN ('pending', 'running')
 			RETURNING id, attempts, stage
 		)
 		INSERT INTO job_events (job_id, attempt, stage, result, detail)
-		SELECT id, attempts, stage, 'cancelled', $2 FROM ended`, documentID, why)
+		SELECT id, attempts, stage, 'cancelled', $2 FROM ended`, documentID, why, kinds)
 	return err
 }
 
@@ -169,9 +169,9 @@ func (db *DB) CancelJob(ctx context.Context, id uuid.UUID) (j voiceassist.Job, e
 			FROM jobs
 			WHERE id = $1 AND state IN ('pending', 'running') AND kind = 'index'`, id).Scan(&document)
 		if err != nil {
-			return conflictUnlessMissing(ctx, tx, id, err, "the job cannot be cancelled: it has ended, or is a deletion")
+			return conflictUnlessMissing(ctx, tx, id, err, "the job cannot be cancelled: it has ended, or is no indexing")
 		}
-		if err := cancelJobs(ctx, tx, document, "cancelled by an administrator"); err != nil {
+		if err := cancelJobs(ctx, tx, document, "cancelled by an administrator", voiceassist.JobIndex); err != nil {
 			return err
 		}
 		if _, err := tx.Exec(ctx, `

@@ -199,6 +199,7 @@ func (db *DB) Passages(ctx context.Context, documentID uuid.UUID, offset, limit 
 // Publication is what becomes of a document when a generation takes over.
 type Publication struct {
 	Generation int
+	Version    int // of the document that the generation was made for
 	Info       voiceassist.FileInfo
 	Passages   int
 	Tokens     int
@@ -206,30 +207,48 @@ type Publication struct {
 
 // Publish makes a generation the active one and removes the passages of the
 // ones before it. A document without a title or an author takes the file's
-// own; failing that the title is the file's name.
+// own; failing that the title is the file's name. If the document was edited
+// while the generation was made, its points are refreshed by a job.
 func (db *DB) Publish(ctx context.Context, a Attempt, p Publication) error {
 	return db.tx(ctx, func(tx pgx.Tx) error {
 		if err := fence(ctx, tx, a); err != nil {
 			return err
 		}
-		if _, err := tx.Exec(ctx, `
-			UPDATE documents
+		var edited bool
+		if err := tx.QueryRow(ctx, `
+			UPDATE documents d
 			SET generation = $2, page_count = $3, passage_count = $4, token_count = $5,
-				title = CASE WHEN title = '' THEN $6 ELSE title END,
-				author = CASE WHEN author = '' THEN $7 ELSE author END,
-				version = version + CASE WHEN generation > 0 THEN 1 ELSE 0 END, updated_at = now()
-			WHERE id = $1 AND deleted_at IS NULL`,
-			a.DocumentID, p.Generation, p.Info.Pages, p.Passages, p.Tokens, p.Info.Title, p.Info.Author); err != nil {
+				title = CASE WHEN d.title = '' THEN $6 ELSE d.title END,
+				author = CASE WHEN d.author = '' THEN $7 ELSE d.author END,
+				version = d.version + CASE WHEN d.generation > 0 THEN 1 ELSE 0 END, updated_at = now()
+			FROM documents was
+			WHERE d.id = $1 AND d.deleted_at IS NULL AND was.id = d.id
+			RETURNING was.version <> $8`,
+			a.DocumentID, p.Generation, p.Info.Pages, p.Passages, p.Tokens, p.Info.Title, p.Info.Author, p.Version).Scan(&edited); err != nil && !errors.Is(err, pgx.ErrNoRows) {
 			return err
 		}
-		_, err := tx.Exec(ctx, `DELETE FROM passages WHERE document_id = $1 AND generation < $2`, a.DocumentID, p.Generation)
-		return err
+		if _, err := tx.Exec(ctx, `
+			WITH generation AS (
+				UPDATE generations
+				SET title = $3
+				WHERE document_id = $1 AND number = $2
+			)
+			DELETE FROM passages
+			WHERE document_id = $1 AND generation < $2`, a.DocumentID, p.Generation, p.Info.Title); err != nil {
+			return err
+		}
+		if edited {
+			if _, err := addJob(ctx, tx, a.DocumentID, voiceassist.JobRefresh, voiceassist.QueueDefault); err != nil {
+				return err
+			}
+		}
+		return corpusChanged(ctx, tx, a.DocumentID)
 	})
 }
 
 // Purge removes what the ledger holds of a tombstoned document's text. Pages
 // stay while another living document has the same bytes. The tombstone stays.
-// WorkedOn reports whether an index attempt was under way when the document
+// WorkedOn reports whether an attempt was under way when the document
 // was deleted: its writes to the index, which cannot be fenced, may still land
 // until its lease would have ended.
 func (db *DB) Purge(ctx context.Context, a Attempt) (workedOn bool, err error) {
@@ -255,12 +274,15 @@ func (db *DB) Purge(ctx context.Context, a Attempt) (workedOn bool, err error) {
 				return err
 			}
 		}
+		if err := corpusChanged(ctx, tx, a.DocumentID); err != nil {
+			return err
+		}
 		return tx.QueryRow(ctx, `
 			SELECT EXISTS (
 				SELECT 1
 				FROM jobs j
 				JOIN documents d ON d.id = j.document_id
-				WHERE d.id = $1 AND j.kind = 'index' AND j.started_at IS NOT NULL AND j.completed_at >= d.deleted_at
+				WHERE d.id = $1 AND j.kind <> 'delete' AND j.started_at IS NOT NULL AND j.completed_at >= d.deleted_at
 			)`, a.DocumentID).Scan(&workedOn)
 	})
 	return workedOn, err

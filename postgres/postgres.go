@@ -14,8 +14,10 @@ import (
 	"io"
 	"io/fs"
 	"net"
+	"sync/atomic"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -26,7 +28,8 @@ import (
 
 // DB is the ledger. It is safe for concurrent use.
 type DB struct {
-	pool *pgxpool.Pool
+	pool       *pgxpool.Pool
+	onSessions atomic.Pointer[func(userID uuid.UUID)]
 }
 
 // Options tune the connection pool; the zero value is good.
@@ -47,13 +50,13 @@ func Open(ctx context.Context, url string, o Options) (*DB, error) {
 	}
 	cfg.ConnConfig.RuntimeParams["timezone"] = "UTC"
 	cfg.ConnConfig.RuntimeParams["application_name"] = "voiceassist"
-	pool, err := pgxpool.NewWithConfig(ctx, cfg)
-	if err != nil {
+	db := &DB{}
+	db.hear(cfg)
+	if db.pool, err = pgxpool.NewWithConfig(ctx, cfg); err != nil {
 		return nil, fmt.Errorf("connect to Postgres: %w", err)
 	}
-	db := &DB{pool: pool}
 	if err := db.Ping(ctx); err != nil {
-		pool.Close()
+		db.pool.Close()
 		return nil, err
 	}
 	return db, nil

@@ -85,31 +85,6 @@ func claimDue(ctx context.Context, tx pgx.Tx, window int) (owed []Owed, held boo
 	return owed, held, nil
 }
 
-// Listen calls wake whenever a transaction that added jobs commits, and once
-// when it starts to listen, until ctx ends or the connection breaks.
-func (db *DB) Listen(ctx context.Context, wake func()) error {
-	conn, err := db.pool.Acquire(ctx)
-	if err != nil {
-		return classify(err)
-	}
-	// The connection listens; it must not go back to the pool.
-	c := conn.Hijack()
-	defer func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
-		defer cancel()
-		_ = c.Close(ctx)
-	}()
-	if _, err := c.Exec(ctx, `LISTEN `+JobsChannel); err != nil {
-		return classify(err)
-	}
-	for {
-		wake()
-		if _, err := c.WaitForNotification(ctx); err != nil {
-			return classify(err)
-		}
-	}
-}
-
 // Published returns up to limit deliveries that were published more than age
 // ago and whose job has not been started, oldest first.
 func (db *DB) Published(ctx context.Context, age time.Duration, limit int) ([]Owed, error) {
@@ -146,7 +121,7 @@ func (db *DB) ReclaimLapsed(ctx context.Context, all bool) (n int, err error) {
 	err = db.tx(ctx, func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, `
 			WITH lapsed AS (
-				-- A deletion is never given up.
+				-- Deletions and refreshes are never given up.
 				SELECT j.id, j.kind = 'index' AND j.attempts - j.given_back >= $2 AS spent
 				FROM jobs j
 				JOIN documents d ON d.id = j.document_id

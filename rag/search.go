@@ -64,13 +64,25 @@ func (s *Service) find(ctx context.Context, text string, filter voiceassist.Sear
 		if err != nil {
 			return nil, err
 		}
-		hits = append(hits, more...)
+		for _, h := range more {
+			if letsThrough(filter, h.Document) { // the index may not know yet how it was edited
+				hits = append(hits, h)
+			}
+		}
 		if len(hits) >= limit || len(matches) < query.Limit {
 			break
 		}
 		query.Offset, query.Limit = query.Offset+query.Limit, query.Limit*2
 	}
 	return hits[:min(limit, len(hits))], nil
+}
+
+// letsThrough reports whether a document is one of those that f selects. The
+// index has seen to DocumentIDs: ids do not change.
+func letsThrough(f voiceassist.SearchFilter, d voiceassist.Document) bool {
+	return (f.SourceType == "" || f.SourceType == d.SourceType) &&
+		(f.Specialty == "" || f.Specialty == d.Specialty) &&
+		(f.Category == "" || f.Category == d.Category)
 }
 
 // embed returns the vector of a question, nil without an embedder.

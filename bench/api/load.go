@@ -1,0 +1,66 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/valyala/fasthttp"
+	"golang.org/x/sync/errgroup"
+)
+
+// ask has clients ask a route, each one request after another over a connection
+// that is kept, for a while.
+func ask(ctx context.Context, r route, clients int, length time.Duration) (result, error) {
+	client := &fasthttp.Client{MaxConnsPerHost: clients}
+	defer client.CloseIdleConnections()
+	took := make([][]time.Duration, clients)
+	size := 0
+	begun := time.Now()
+	g, ctx := errgroup.WithContext(ctx)
+	for i := range clients {
+		g.Go(func() (err error) {
+			var n int
+			took[i], n, err = askUntil(ctx, client, r, begun.Add(length))
+			if i == 0 {
+				size = n
+			}
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return result{}, err
+	}
+	elapsed := time.Since(begun)
+	all := slices.Concat(took...)
+	slices.Sort(all)
+	return result{
+		perSecond: float64(len(all)) / elapsed.Seconds(),
+		p50:       all[len(all)/2], p99: all[len(all)*99/100], bytes: size,
+	}, nil
+}
+
+// askUntil asks until end and returns how long each request took, and the
+// length of the last reply.
+func askUntil(ctx context.Context, client *fasthttp.Client, r route, end time.Time) (took []time.Duration, size int, err error) {
+	req, reply := fasthttp.AcquireRequest(), fasthttp.AcquireResponse()
+	defer fasthttp.ReleaseRequest(req)
+	defer fasthttp.ReleaseResponse(reply)
+	req.SetRequestURI(r.url)
+	if r.token != "" {
+		req.Header.Set("Authorization", "Bearer "+r.token)
+	}
+	for begun := time.Now(); begun.Before(end) && ctx.Err() == nil; {
+		if err := client.DoTimeout(req, reply, 10*time.Second); err != nil {
+			return nil, 0, err
+		}
+		if reply.StatusCode() != fasthttp.StatusOK {
+			return nil, 0, fmt.Errorf("status %d: %s", reply.StatusCode(), reply.Body())
+		}
+		now := time.Now()
+		took = append(took, now.Sub(begun))
+		begun, size = now, len(reply.Body())
+	}
+	return took, size, ctx.Err()
+}
