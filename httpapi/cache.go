@@ -230,5 +230,8 @@ func (s *Server) forget(ctx context.Context, action, pattern string, do func(Cac
 	}); err == nil {
 		err = noted
 	}
+	if err == nil {
+		s.adminEvent(ctx, action, pattern)
+	}
 	return invalidated(pattern, n), err
 }
