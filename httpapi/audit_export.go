@@ -50,6 +50,7 @@ func (s *Server) exportAudit(c *fiber.Ctx) error {
 		leave()
 		return err
 	}
+	s.adminEvent(c.UserContext(), "audit.exported", "")
 	ctx, cancel := context.WithTimeout(c.UserContext(), writeTimeout)
 	next, stop := iter.Pull2(s.o.Audit.EachAudit(ctx, f))
 	body.next, body.close = next, func() { stop(); cancel(); leave() }

@@ -59,8 +59,7 @@ type conversationsBody struct {
 	Limit      int                       `json:"limit"`
 }
 
-func (b conversationsBody) named() string    { return "items" }
-func (b conversationsBody) bare() (any, int) { return b.Items, b.Total }
+func (b conversationsBody) named() string { return "items" }
 
 func (s *Server) listConversations(ctx context.Context, in *conversationsInput) (conversationsBody, error) {
 	f, err := in.filter(requestOf(ctx).flat)

@@ -220,6 +220,7 @@ func (s *Server) deleteDocument(ctx context.Context, in *documentInput) (deleted
 	if err != nil {
 		return deletedBody{}, err
 	}
+	s.adminEvent(ctx, "document.deleted", id.String())
 	return deletedBody{DocumentID: id.String(), Status: "deleted", Message: "Document deleted", JobID: job.String()}, nil
 }
 

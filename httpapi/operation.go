@@ -49,6 +49,7 @@ type route struct {
 	sessionOnly bool          // not for API keys
 	timeout     time.Duration // of the handler
 	queryToken  bool          // the token may stand in the query
+	flag        string        // which has to be on for the caller; "": none
 }
 
 // formField describes a part of a multipart body, or a query parameter.
@@ -70,6 +71,11 @@ func status(code int) option { return func(r *route) { r.op.DefaultStatus = code
 // operation of its access has.
 func fails(statuses ...int) option {
 	return func(r *route) { r.op.Errors = append(r.op.Errors, statuses...) }
+}
+
+// switchedBy names the feature flag that has to be on for the caller.
+func switchedBy(flag string) option {
+	return func(r *route) { r.flag, r.op.Errors = flag, append(r.op.Errors, http.StatusForbidden) }
 }
 
 // produces says that success is not JSON.
@@ -236,6 +242,9 @@ func (s *Server) admit(c *fiber.Ctx, r route) error {
 	}
 	if err := r.access.allows(req.who.User); err != nil {
 		return err
+	}
+	if r.flag != "" && !s.flag(c.UserContext(), r.flag) {
+		return voiceassist.Errorf(voiceassist.Forbidden, "This is switched off: the feature flag %s", r.flag)
 	}
 	return checkQuery(c)
 }

@@ -1,5 +1,7 @@
 package httpapi
 
+import voiceassist "github.com/voiceassist/backend"
+
 // routes is every route there is, by resource. rewrite.go has the names under
 // which clients may know them besides.
 func (s *Server) routes() {
@@ -267,14 +269,14 @@ func (s *Server) flagRoutes() {
 }
 
 func (s *Server) voiceRoutes() {
-	sec := section{s, "Voice"}
-	post(sec, "/api/voice/session", signedIn, "Begin to speak", s.startVoice, status(201), fails(404, 422, 503))
-	raw(sec, "POST", "/api/voice/audio", signedIn, "Send a recording", s.sendAudio, takesForm(audioForm...), takesQuery(audioQuery...), status(202), replies[twins[transcriptBody]](202), fails(413, 415, 422, 503))
-	get(sec, "/api/voice/audio/{id}", signedIn, "What was said in a recording", s.getAudio, fails(404))
-	post(sec, "/api/voice/transcribe", signedIn, "Write down what is said", s.transcribe, takes(maxTranscribeBytes), fails(413, 415, 422, 503))
-	post(sec, "/api/voice/synthesize", signedIn, "Speak a text", s.synthesize, produces("audio/mpeg"), fails(422, 503))
-	get(sec, "/api/voice/voices", signedIn, "Voices that can speak", s.listVoices, fails(503))
-	post(sec, "/api/voice/relay", signedIn, "Answer what was said", s.relayVoice, fails(404, 422, 503))
+	sec, on := section{s, "Voice"}, switchedBy(voiceassist.FlagVoice)
+	post(sec, "/api/voice/session", signedIn, "Begin to speak", s.startVoice, status(201), fails(404, 422, 503), on)
+	raw(sec, "POST", "/api/voice/audio", signedIn, "Send a recording", s.sendAudio, takesForm(audioForm...), takesQuery(audioQuery...), status(202), replies[twins[transcriptBody]](202), fails(413, 415, 422, 503), on)
+	get(sec, "/api/voice/audio/{id}", signedIn, "What was said in a recording", s.getAudio, fails(404), on)
+	post(sec, "/api/voice/transcribe", signedIn, "Write down what is said", s.transcribe, takes(maxTranscribeBytes), fails(413, 415, 422, 503), on)
+	post(sec, "/api/voice/synthesize", signedIn, "Speak a text", s.synthesize, produces("audio/mpeg"), fails(422, 503), on)
+	get(sec, "/api/voice/voices", signedIn, "Voices that can speak", s.listVoices, fails(503), on)
+	post(sec, "/api/voice/relay", signedIn, "Answer what was said", s.relayVoice, fails(404, 422, 503), on)
 }
 
 // Calendars and files of a Nextcloud.

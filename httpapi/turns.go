@@ -37,8 +37,6 @@ type messagesBody struct {
 	Limit    int               `json:"limit"`
 }
 
-func (b messagesBody) bare() (any, int) { return b.Items, b.Total }
-
 func (s *Server) listMessages(ctx context.Context, in *messagesInput) (messagesBody, error) {
 	id, err := parseID(in.ID, "conversation")
 	if err != nil {
