@@ -142,7 +142,7 @@ func TestQuestionsCarryAttachments(t *testing.T) {
 	k.send(`{"type":"message_send","content":"And now?","attachments":null}`)
 	k.answer()
 	r := s.want(200, s.do("GET", "/v1/api/conversations/"+conversation+"/messages", "", as(token)))
-	if strings.Count(r.text, `"file_id":"`) != 2 || !strings.Contains(r.text, `"file_id":"`+two) {
+	if strings.Count(r.text, `"file_id":"`) != 4 || !strings.Contains(r.text, `"file_id":"`+two) { // in items and in messages
 		t.Errorf("the messages are %s", r.text)
 	}
 }

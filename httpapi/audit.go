@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 
@@ -107,6 +108,14 @@ func (q AuditQuery) filter() (f voiceassist.AuditFilter, err error) {
 	}
 	if prefix := strings.TrimSuffix(q.Action, "*"); prefix != q.Action || strings.HasSuffix(q.Action, ".") {
 		f.Action, f.ActionPrefix = "", prefix
+	}
+	for _, text := range []struct {
+		name, value string
+		longest     int
+	}{{"action", q.Action, 200}, {"resource_type", q.ResourceType, 200}, {"resource_id", q.ResourceID, 400}} {
+		if utf8.RuneCountInString(text.value) > text.longest { // huma checks it, where it reads the query
+			return f, queryError(text.name, "must be at most "+strconv.Itoa(text.longest)+" characters long")
+		}
 	}
 	if !slices.Contains([]string{"", "info", "warning", "error"}, q.Level) {
 		return f, queryError("level", "must be info, warning or error")

@@ -64,6 +64,28 @@ func (s *Server) answer(ctx *fasthttp.RequestCtx, req *request, next fasthttp.Re
 	completeAllow(&ctx.Response)
 }
 
+// fixedPaths are the methods of each path without parameters.
+func fixedPaths(routes []described) map[string][]string {
+	fixed := make(map[string][]string)
+	for _, d := range routes {
+		if !strings.ContainsAny(d.op.Path, "{*") {
+			fixed[d.op.Path] = append(fixed[d.op.Path], d.op.Method)
+		}
+	}
+	return fixed
+}
+
+// checkMethod refuses a method that a fixed path has not. The router would take
+// the path for one with a parameter: /api/users/me for /api/users/{id}.
+func (s *Server) checkMethod(c *fiber.Ctx) error {
+	methods := s.fixed[c.Path()]
+	if methods == nil || slices.Contains(methods, c.Method()) {
+		return nil
+	}
+	c.Set("Allow", strings.Join(methods, ", "))
+	return fiber.ErrMethodNotAllowed
+}
+
 // completeAllow adds to the methods that the router names those that are
 // answered without routes.
 func completeAllow(r *fasthttp.Response) {

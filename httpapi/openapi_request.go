@@ -241,10 +241,13 @@ func tidy(v any) {
 	}
 }
 
-// requestName is the name of a component that huma made of a request's body.
+// requestName is the name of a component that huma made of a request's body, or
+// of a part of one. It is none that a part of a reply can have.
 func requestName(name string) string {
 	if rest, ok := strings.CutSuffix(name, "InputBody"); ok {
 		name = rest + "Request"
+	} else if !strings.HasSuffix(name, "Request") && !strings.HasSuffix(name, "Input") {
+		name = strings.TrimSuffix(strings.TrimSuffix(name, "Fields"), "Body") + "Input"
 	}
 	return strings.Map(func(r rune) rune {
 		if unicode.IsLetter(r) || unicode.IsDigit(r) {

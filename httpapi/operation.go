@@ -50,6 +50,7 @@ type route struct {
 	timeout     time.Duration // of the handler
 	queryToken  bool          // the token may stand in the query
 	flag        string        // which has to be on for the caller; "": none
+	filled      []string      // query parameters that are not text, so never empty
 }
 
 // formField describes a part of a multipart body, or a query parameter.
@@ -149,6 +150,7 @@ func register[In, Out any](sec section, method, path string, a access, summary s
 	for _, o := range opts {
 		o(&r)
 	}
+	r.filled = filledParameters(reflect.TypeFor[In]())
 	r.op.Middlewares = huma.Middlewares{sec.s.admission(r)}
 	huma.Register(sec.s.api, r.op, func(ctx context.Context, in *In) (*output, error) {
 		ctx, cancel := context.WithTimeout(ctx, r.timeout)
@@ -163,6 +165,18 @@ func register[In, Out any](sec section, method, path string, a access, summary s
 	sec.s.described = append(sec.s.described, described{
 		route: r, reply: reflect.TypeFor[Out](), input: operationOf(sec.s.api.OpenAPI().Paths[path], method),
 	})
+}
+
+// filledParameters are the query parameters of an input that are not text. To
+// huma an empty one is none, whatever its type.
+func filledParameters(in reflect.Type) []string {
+	var names []string
+	for _, f := range reflect.VisibleFields(in) {
+		if name := f.Tag.Get("query"); name != "" && f.Type.Kind() != reflect.String {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // operationOf is what huma has made of an operation.
@@ -229,7 +243,7 @@ func (s *Server) admit(c *fiber.Ctx, r route) error {
 		if r.access == guest {
 			req.who, _ = s.identify(c, r.cookie) // whoever cannot be identified is nobody
 		}
-		return checkQuery(c)
+		return checkQuery(c, r)
 	}
 	if err := s.authenticate(c, r.cookie); err != nil {
 		return err
@@ -246,7 +260,7 @@ func (s *Server) admit(c *fiber.Ctx, r route) error {
 	if r.flag != "" && !s.flag(c.UserContext(), r.flag) {
 		return voiceassist.Errorf(voiceassist.Forbidden, "This is switched off: the feature flag %s", r.flag)
 	}
-	return checkQuery(c)
+	return checkQuery(c, r)
 }
 
 // raw registers a Fiber handler that reads or writes something else than JSON,

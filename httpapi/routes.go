@@ -158,11 +158,11 @@ func (s *Server) folderRoutes() {
 func (s *Server) fileRoutes() {
 	sec := section{s, "Files"}
 	raw(sec, "POST", "/api/files/upload", signedIn, "Upload a file", s.uploadFile, takesForm(fileForm...), status(201), replies[twins[FileBody]](201), fails(413, 422, 503))
-	raw(sec, "GET", "/api/files/{id}", signedIn, "Download a file", s.downloadFile, withCookie, produces("application/octet-stream"), ranges, fails(404))
+	raw(sec, "GET", "/api/files/{id}", signedIn, "Download a file", s.downloadFile, withCookie, produces("*/*"), ranges, fails(404))
 	del(sec, "/api/files/{id}", signedIn, "Delete a file", s.deleteFile, fails(404))
 	raw(sec, "POST", "/api/messages/{id}/attachments", signedIn, "Attach a file to a message", s.attach, takesForm(fileForm...), orJSON[attachInput](), status(201), replies[twins[attachmentBody]](201), fails(404, 409, 413, 422, 503))
 	get(sec, "/api/messages/{id}/attachments", signedIn, "The attachments of a message", s.listAttachments, fails(404))
-	raw(sec, "GET", "/api/attachments/{id}/download", signedIn, "Download an attachment", s.downloadAttachment, withCookie, produces("application/octet-stream"), ranges, fails(404))
+	raw(sec, "GET", "/api/attachments/{id}/download", signedIn, "Download an attachment", s.downloadAttachment, withCookie, produces("*/*"), ranges, fails(404))
 	del(sec, "/api/attachments/{id}", signedIn, "Delete an attachment", s.deleteAttachment, fails(404))
 	s.reportRoutes()
 }

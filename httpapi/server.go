@@ -113,7 +113,8 @@ type Server struct {
 	api     huma.API
 	metrics *metrics
 
-	described []described // every route, in the order of routes.go
+	described []described         // every route, in the order of routes.go
+	fixed     map[string][]string // the methods of paths without parameters
 
 	uploads  *gate // of documents
 	files    *gate // of users' files, which wait for their text: documents never wait for them
@@ -180,11 +181,15 @@ func New(o Options) *Server {
 		},
 	})
 	s.app.Use(func(c *fiber.Ctx) error {
+		if err := s.checkMethod(c); err != nil {
+			return err
+		}
 		c.SetUserContext(context.WithValue(s.base, requestKey{}, requestOf(c.Context())))
 		return c.Next()
 	})
 	s.api = humafiber.New(s.app, s.humaConfig())
 	s.routes()
+	s.fixed = fixedPaths(s.described)
 	server := s.app.Server()
 	server.ErrorHandler = s.malformed
 	server.Handler = s.edge(server.Handler)

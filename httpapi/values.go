@@ -19,6 +19,7 @@ import (
 const (
 	notText  = "must be text in UTF-8 without NUL characters"
 	misfit   = "must be a plain number within its bounds"
+	empty    = "must not be empty"
 	notABool = "must be true or false"
 )
 
@@ -95,8 +96,14 @@ func walkNUL(v any) (path []string, found bool) {
 // validText reports whether the ledger can store s.
 func validText(s string) bool { return utf8.ValidString(s) && !strings.ContainsRune(s, 0) }
 
-// checkQuery refuses query parameters that are not text.
-func checkQuery(c *fiber.Ctx) error {
+// checkQuery refuses query parameters that are not text, and empty ones where
+// only something else than text makes sense.
+func checkQuery(c *fiber.Ctx, r route) error {
+	for _, name := range r.filled {
+		if args := c.Context().QueryArgs(); args.Has(name) && len(args.Peek(name)) == 0 {
+			return queryError(name, empty)
+		}
+	}
 	for name, value := range c.Context().QueryArgs().All() {
 		if !validText(string(name)) {
 			return queryError(strings.ToValidUTF8(string(name), "\uFFFD"), notText)

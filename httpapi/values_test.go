@@ -116,3 +116,34 @@ func TestDeletingACollectionIsNotAllowed(t *testing.T) {
 	s.want(404, s.do("DELETE", "/api/admin/kb/nonsense", "", as(admin.Access)))
 	s.want(401, s.do("DELETE", "/api/admin/kb/6f1d9f3e-9b5a-4b0e-8a68-1d2f3c4b5a69", ""))
 }
+
+func TestAFixedPathIsNeverTakenForAnID(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	admin := as(s.signIn(voiceassist.RoleAdmin).Tokens.Access)
+	for request, want := range map[string]string{
+		"PATCH /api/users/me":                    "GET, HEAD, PUT, DELETE, OPTIONS",
+		"GET /api/conversations/all":             "DELETE, OPTIONS",
+		"PUT /v1/api/folders/tree":               "GET, HEAD, OPTIONS",
+		"DELETE /api/files/upload/":              "POST, OPTIONS",
+		"OPTIONS /api/clinical-contexts/current": "GET, HEAD, OPTIONS",
+	} {
+		method, path, _ := strings.Cut(request, " ")
+		status := map[bool]int{true: 204, false: 405}[method == "OPTIONS"]
+		if r := s.want(status, s.do(method, path, "", admin)); r.header.Get("Allow") != want {
+			t.Errorf("%s: Allow %q, want %q", request, r.header.Get("Allow"), want)
+		}
+	}
+}
+
+func TestEmptyNumbersAreNoNumbers(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	in := as(s.signIn(voiceassist.RoleAdmin).Tokens.Access)
+	for _, query := range []string{"/api/conversations?limit=", "/api/conversations?offset", "/v1/kb/documents?pageSize=&page_size=5", "/api/integrations/files/discover?recursive="} {
+		if r := s.want(422, s.do("GET", query, "", in)); !strings.Contains(r.text, "must not be empty") {
+			t.Errorf("%s: %s", query, r.text)
+		}
+	}
+	s.want(200, s.do("GET", "/api/conversations?limit=5&limit=&search=", "", in))
+}

@@ -141,7 +141,7 @@ func (s *Server) sendAudio(c *fiber.Ctx) error {
 }
 
 func (s *Server) receiveAudio(c *fiber.Ctx) (transcriptBody, error) {
-	if wait := c.Query("wait"); wait != "" && !isSmallNumber(wait) {
+	if c.Context().QueryArgs().Has("wait") && !isSmallNumber(c.Query("wait")) {
 		return transcriptBody{}, queryError("wait", "must be seconds, 0 to 60")
 	}
 	form, body, err := openForm(c, maxAudioBytes)
