@@ -100,7 +100,7 @@ func TestTwoAPIProcessesBehaveAsOne(t *testing.T) {
 
 	t.Run("a session that ended at one is dead at the other", func(t *testing.T) {
 		socket := openSocket(t, there, admin.access)
-		if err := admin.post(t.Context(), "/api/auth/logout", nil, nil); err != nil {
+		if err := admin.post(t.Context(), "/api/auth/logout", struct{}{}, nil); err != nil {
 			t.Fatal(err)
 		}
 		ended := time.Now()

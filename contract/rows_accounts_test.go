@@ -24,12 +24,18 @@ var healthRows = []row{
 	{method: "GET", path: "/metrics", statuses: everyone(200), media: "text/plain"},
 	{method: "GET", path: "/docs", statuses: everyone(200), media: "text/html"},
 	{method: "GET", path: "/redoc", statuses: everyone(200), media: "text/html"},
+	{method: "GET", path: "/docs/docs.js", statuses: everyone(200), media: "text/javascript"},
+	{method: "GET", path: "/docs/swagger-ui-bundle.js", statuses: everyone(200), media: "text/javascript"},
+	{method: "GET", path: "/docs/swagger-ui.css", statuses: everyone(200), media: "text/css"},
+	{method: "GET", path: "/docs/favicon-32x32.png", statuses: everyone(200), media: "image/png"},
+	{method: "GET", path: "/redoc/redoc.standalone.js", statuses: everyone(200), media: "text/javascript"},
 	{method: "GET", path: "/openapi.json", statuses: everyone(200), media: "application/json"},
+	{method: "GET", path: "/asyncapi.json", statuses: everyone(200), media: "application/json"},
 	{method: "GET", path: "/ws", statuses: everyone(426)},
 }
 
 var accountRows = []row{
-	{method: "POST", path: "/api/auth/register", body: `{"email":"{{email}}","password":"a-fine-password","full_name":"Ada Lovelace"}`, statuses: everyone(201), shape: registered},
+	{method: "POST", path: "/api/auth/register", body: `{"email":"{{+email}}","password":"a-fine-password","full_name":"Ada Lovelace"}`, statuses: everyone(201), shape: registered},
 	{method: "POST", path: "/api/auth/register", body: `{"email":"{{+email}}","password":"a-fine-password","first_name":"Ada","last_name":"Lovelace","specialty":"cardiology"}`, statuses: everyone(201), shape: registered},
 	{method: "POST", path: "/api/auth/register", body: `{"email":"admin@example.com","password":"a-fine-password","full_name":"Somebody Else"}`, statuses: everyone(409)},
 	{method: "POST", path: "/api/auth/register", body: `{"email":"nobody","password":"short","full_name":"X"}`, statuses: everyone(422)},
@@ -53,7 +59,7 @@ var accountRows = []row{
 
 	{method: "GET", path: "/api/auth/2fa/status", statuses: members(200), shape: "{enabled:b}"},
 	{method: "POST", path: "/api/auth/2fa/setup", body: `{}`, statuses: members(200), shape: "{secret:s}", fresh: true},
-	{method: "POST", path: "/api/auth/2fa/verify", body: `{"code":"000000"}`, statuses: members(422)},
+	{method: "POST", path: "/api/auth/2fa/verify", body: `{"code":"000000"}`, statuses: members(409)},
 	{method: "POST", path: "/api/auth/2fa/disable", body: `{"password":"` + userPassword + `"}`, statuses: members(409), fresh: true},
 	{method: "POST", path: "/api/auth/2fa/backup-codes", body: `{"password":"` + userPassword + `"}`, statuses: members(409), fresh: true},
 	{method: "POST", path: "/api/auth/2fa/verify-login", body: `{"user_id":"{{me}}","code":"000000"}`, statuses: everyone(422)},

@@ -151,6 +151,7 @@ var voiceRows = []row{
 	{method: "POST", path: "/api/voice/transcribe", body: `{}`, statuses: members(422)},
 	{method: "POST", path: "/api/voice/synthesize", body: `{"text":"Good morning."}`, statuses: members(503)},
 	{method: "GET", path: "/api/voice/voices", statuses: members(503)},
+	{method: "POST", path: "/api/voice/relay", body: `{"transcript":"Good morning."}`, statuses: members(503)},
 }
 
 var integrationRows = []row{

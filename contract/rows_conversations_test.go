@@ -54,6 +54,7 @@ var conversationRows = []row{
 	{method: "POST", path: "/api/citations/{{citation}}/report", body: `{"reason":"wrong_quote","comment":"The number is another."}`, statuses: members(201), shape: "{id:s}"},
 	{method: "POST", path: "/api/citations/{{citation}}/report", body: `{"reason":"because"}`, statuses: members(422)},
 	{method: "GET", path: "/api/admin/kb/citation-reports", statuses: viewers(200), shape: "{total:n}"},
+	{method: "POST", path: "/api/admin/kb/citation-reports/{{report}}", body: `{"state":"resolved","note":"Seen."}`, statuses: admins(200), shape: "{id:s state:s}"},
 	{method: "PATCH", path: "/api/admin/kb/citation-reports/{{report}}", body: `{"state":"resolved","note":"Seen."}`, statuses: admins(200), shape: "{id:s state:s}"},
 }
 

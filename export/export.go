@@ -39,6 +39,18 @@ func speaker(m voiceassist.Message) string {
 	return name
 }
 
+// attached names the files of a message, "" if it has none.
+func attached(m voiceassist.Message) string {
+	names := make([]string, len(m.Attachments))
+	for i, a := range m.Attachments {
+		names[i] = oneLine(a.File.Filename)
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	return "Attached: " + strings.Join(names, ", ")
+}
+
 // source describes what a citation cites, in the usual order: authors (year),
 // title, journal, page, DOI.
 func source(c voiceassist.Citation) string {

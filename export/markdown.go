@@ -21,6 +21,9 @@ func MarkdownMessage(m voiceassist.Message) string {
 	if text := paragraphs(m.Content); text != "" {
 		fmt.Fprintf(&b, "\n%s\n", text)
 	}
+	if files := attached(m); files != "" {
+		fmt.Fprintf(&b, "\n%s\n", escaped(files))
+	}
 	if len(m.Citations) == 0 {
 		return b.String()
 	}

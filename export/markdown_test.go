@@ -46,6 +46,17 @@ func TestMarkdownOfAnAnswerHasNumberedReferences(t *testing.T) {
 	}
 }
 
+func TestFilesOfAMessageAreNamed(t *testing.T) {
+	t.Parallel()
+	got := export.MarkdownMessage(voiceassist.Message{
+		Role: voiceassist.SpeakerUser, Status: voiceassist.MessageComplete, Content: "What is this?", CreatedAt: said,
+		Attachments: []voiceassist.Attachment{{File: voiceassist.File{Filename: "a_b.pdf"}}, {File: voiceassist.File{Filename: "# c\n.txt"}}},
+	})
+	if want := "What is this?\n\nAttached: a\\_b.pdf, \\# c .txt\n"; !strings.HasSuffix(got, want) {
+		t.Errorf("got\n%s\nwant at its end\n%s", got, want)
+	}
+}
+
 func TestTextCannotBreakOutOfItsPlace(t *testing.T) {
 	t.Parallel()
 	for _, hostile := range []string{

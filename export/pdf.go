@@ -72,6 +72,7 @@ func (p *page) message(m voiceassist.Message) {
 	p.pdf.Ln(lineHeight)
 	p.text("B", bodySize, speaker(m)+", "+stamp(m.CreatedAt))
 	p.text("", bodySize, printable(m.Content))
+	p.text("", smallSize, attached(m))
 	if len(m.Citations) == 0 {
 		return
 	}

@@ -45,6 +45,15 @@ func TestAttachmentLivesThroughTheAPI(t *testing.T) {
 	if none := rows[1].(map[string]any)["attachments"].([]any); len(none) != 0 {
 		t.Errorf("the answer shows %v", none)
 	}
+	session := "/api/sessions/" + conversation
+	link := s.want(201, s.do("POST", session+"/share", "", as(token))).at("shareId").(string)
+	shared, _ := s.want(200, s.do("GET", "/api/shared/"+link, "")).at("messages").([]any)
+	if names := shared[0].(map[string]any)["attachments"].([]any); len(names) != 2 || names[0] != "a.txt" || names[1] != "b.txt" {
+		t.Errorf("readers of a link see %v", names)
+	}
+	if text := s.want(200, s.do("GET", session+"/export/markdown", "", as(token))).text; !strings.Contains(text, "\nAttached: a.txt, b.txt\n") {
+		t.Errorf("the export is %s", text)
+	}
 	download := named.at("url").(string)
 	if got := s.want(200, s.do("GET", download, "", header("Cookie", "va_session="+in.Tokens.Cookie))); got.text != "Two." {
 		t.Errorf("downloaded is %q", got.text)

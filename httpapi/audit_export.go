@@ -17,6 +17,11 @@ import (
 	voiceassist "github.com/voiceassist/backend"
 )
 
+// auditExportQuery are the parameters of an export.
+var auditExportQuery = append(queryOf[AuditQuery](), formField{
+	name: "format", doc: "csv by default", schema: object{"type": "string", "enum": []any{"csv", "json"}},
+})
+
 // exportAudit sends the entries that the query selects as a file, oldest first,
 // while they are read: neither the whole nor a page of it is ever in memory. A
 // client that goes away ends the reading; a reading that fails breaks the
@@ -45,6 +50,7 @@ func (s *Server) exportAudit(c *fiber.Ctx) error {
 		leave()
 		return err
 	}
+	s.adminEvent(c.UserContext(), "audit.exported", "")
 	ctx, cancel := context.WithTimeout(c.UserContext(), writeTimeout)
 	next, stop := iter.Pull2(s.o.Audit.EachAudit(ctx, f))
 	body.next, body.close = next, func() { stop(); cancel(); leave() }

@@ -5,6 +5,8 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"strconv"
+	"strings"
 	"time"
 
 	voiceassist "github.com/voiceassist/backend"
@@ -33,20 +35,21 @@ type cacheBody struct {
 	TotalKeys        int            `json:"total_keys" doc:"of the cache in Redis"`
 	KeysByPrefix     map[string]int `json:"keys_by_prefix" doc:"of those, by namespace"`
 	KeysCounted      bool           `json:"keys_counted" doc:"false: there are more than were counted"`
-	MemoryUsedBytes  *int64         `json:"memory_used_bytes" doc:"of the Redis server; null if it does not tell"`
-	MemoryUsedHuman  *string        `json:"memory_used_human"`
+	MemoryUsedBytes  int64          `json:"memory_used_bytes" doc:"of the Redis server"`
+	MemoryUsedHuman  string         `json:"memory_used_human"`
+	MemoryKnown      bool           `json:"memory_known" doc:"false: Redis does not tell, as the embedded one, and the figures of its memory are 0"`
 	L1MemoryBytes    int64          `json:"l1_memory_bytes" doc:"about"`
 	HitRate          float64        `json:"hit_rate" minimum:"0" maximum:"1" doc:"answered from either level"`
 	MissRate         float64        `json:"miss_rate" minimum:"0" maximum:"1"`
-	UptimeSeconds    *int64         `json:"uptime_seconds" doc:"of the Redis server; null if it does not tell"`
-	ConnectedClients *int           `json:"connected_clients" doc:"of the Redis server; null if it does not tell"`
+	UptimeSeconds    int64          `json:"uptime_seconds" doc:"of the Redis server; 0 if it does not tell"`
+	ConnectedClients int            `json:"connected_clients" doc:"of the Redis server; 0 if it does not tell"`
 	Timestamp        string         `json:"timestamp" format:"date-time"`
 }
 
 type cacheRedisBody struct {
-	Connected  bool    `json:"connected"`
-	UsedMemory *string `json:"used_memory" doc:"as in 15.0MB; null if Redis does not tell"`
-	Keys       int     `json:"keys" doc:"of the whole database, queues and rate limits included"`
+	Connected  bool   `json:"connected"`
+	UsedMemory string `json:"used_memory" example:"15MB"`
+	Keys       int    `json:"keys" doc:"of the whole database, queues and rate limits included"`
 }
 
 type cacheLevelBody struct {
@@ -68,18 +71,16 @@ func (s *Server) cacheStats(ctx context.Context, _ *none) (cacheBody, error) {
 		return cacheBody{}, err
 	}
 	f := c.Figures(ctx)
+	memory := or(f.Shared.UsedMemory, 0)
 	b := cacheBody{
-		Redis:        cacheRedisBody{Connected: f.Shared.Connected, Keys: f.Shared.AllKeys, UsedMemory: humanBytes(f.Shared.UsedMemory)},
+		Redis:        cacheRedisBody{Connected: f.Shared.Connected, Keys: f.Shared.AllKeys, UsedMemory: humanBytes(memory)},
 		KeysByPrefix: map[string]int{}, KeysCounted: f.Shared.Counted,
-		MemoryUsedBytes: f.Shared.UsedMemory, MemoryUsedHuman: humanBytes(f.Shared.UsedMemory),
-		ConnectedClients: f.Shared.Clients, Timestamp: stamp(time.Now()),
+		MemoryUsedBytes: memory, MemoryUsedHuman: humanBytes(memory), MemoryKnown: f.Shared.UsedMemory != nil,
+		UptimeSeconds: int64(or(f.Shared.Uptime, 0).Seconds()), ConnectedClients: or(f.Shared.Clients, 0), Timestamp: stamp(time.Now()),
 	}
 	for name, n := range f.Shared.Keys {
 		b.KeysByPrefix[name] = n
 		b.TotalKeys += n
-	}
-	if f.Shared.Uptime != nil {
-		b.UptimeSeconds = new(int64(f.Shared.Uptime.Seconds()))
 	}
 	for _, n := range f.Namespaces {
 		b.L1.Size += n.Near.Entries
@@ -104,19 +105,16 @@ func cacheRates(hits, asked int64) (hit, miss float64) {
 	return hit, math.Round(1e4*(1-hit)) / 1e4
 }
 
-// humanBytes prints bytes as people say them: 15.0MB.
-func humanBytes(n *int64) *string {
-	if n == nil {
-		return nil
-	}
-	size, unit := float64(*n), "B"
+// humanBytes prints bytes as people say them: 15MB, 1.5GB.
+func humanBytes(n int64) string {
+	size, unit := float64(n), "B"
 	for _, larger := range []string{"KB", "MB", "GB", "TB"} {
 		if size < 1024 {
 			break
 		}
 		size, unit = size/1024, larger
 	}
-	return new(fmt.Sprintf("%.1f%s", size, unit))
+	return strings.TrimSuffix(strconv.FormatFloat(size, 'f', 1, 64), ".0") + unit
 }
 
 // namespacesBody are the figures of each kind of cached values.
@@ -180,7 +178,7 @@ func (s *Server) clearCache(ctx context.Context, _ *none) (invalidatedBody, erro
 }
 
 type invalidateInput struct {
-	Pattern string `query:"pattern" maxLength:"256"`
+	Pattern string `query:"pattern" maxLength:"256" doc:"the same as in the body"`
 	Body    *struct {
 		Pattern string `json:"pattern,omitempty" maxLength:"256" example:"user:*" doc:"of keys as namespace:key, with * ? and [a-z]"`
 	}
@@ -198,7 +196,7 @@ func (s *Server) invalidateCache(ctx context.Context, in *invalidateInput) (inva
 }
 
 type invalidateNamespaceInput struct {
-	Namespace string `query:"namespace" maxLength:"64"`
+	Namespace string `query:"namespace" maxLength:"64" doc:"the same as in the body"`
 	Body      *struct {
 		Namespace string `json:"namespace,omitempty" maxLength:"64" example:"search"`
 	}
@@ -229,6 +227,9 @@ func (s *Server) forget(ctx context.Context, action, pattern string, do func(Cac
 		Action: action, ResourceType: "cache", ResourceID: pattern, Failed: err != nil, Details: map[string]any{"keys": n},
 	}); err == nil {
 		err = noted
+	}
+	if err == nil {
+		s.adminEvent(ctx, action, pattern)
 	}
 	return invalidated(pattern, n), err
 }

@@ -53,7 +53,7 @@ func TestTheCacheTellsItsFigures(t *testing.T) {
 	for path, want := range map[string]any{
 		"redis.connected": true, "redis.keys": 2.0, "l1_cache.size": 2.0, "l1_cache.hits": 2.0, "l1_cache.misses": 2.0,
 		"l2_cache.hits": 0.0, "l2_cache.misses": 2.0, "l1_size": 2.0, "total_keys": 2.0, "keys_by_prefix.word": 2.0,
-		"hit_rate": 0.5, "miss_rate": 0.5, "memory_used_bytes": nil, "uptime_seconds": nil,
+		"hit_rate": 0.5, "miss_rate": 0.5, "memory_used_bytes": 0.0, "memory_used_human": "0B", "redis.used_memory": "0B", "memory_known": false, "uptime_seconds": 0.0,
 	} {
 		if got := r.at(strings.Split(path, ".")...); got != want {
 			t.Errorf("%s = %v, want %v", path, got, want)

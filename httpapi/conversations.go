@@ -20,7 +20,7 @@ type conversationsInput struct {
 	Archived string `query:"archived" doc:"true or false; both by default"`
 	Search   string `query:"search" maxLength:"200" doc:"a part of the title"`
 	Folder   string `query:"folder_id" doc:"a folder, or none for conversations in no folder"`
-	FolderID string `query:"folderId"`
+	FolderID string `query:"folderId" doc:"the same as folder_id"`
 }
 
 // filter is what the query selects.
@@ -59,8 +59,7 @@ type conversationsBody struct {
 	Limit      int                       `json:"limit"`
 }
 
-func (b conversationsBody) named() string    { return "items" }
-func (b conversationsBody) bare() (any, int) { return b.Items, b.Total }
+func (b conversationsBody) named() string { return "items" }
 
 func (s *Server) listConversations(ctx context.Context, in *conversationsInput) (conversationsBody, error) {
 	f, err := in.filter(requestOf(ctx).flat)

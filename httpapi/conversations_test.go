@@ -30,7 +30,7 @@ func TestConversationLivesThroughTheAPI(t *testing.T) {
 			t.Errorf("the list %s is %s", query, list.text)
 		}
 	}
-	if flat := s.want(200, s.do("GET", "/v1/api/conversations", "", token)); !strings.HasPrefix(flat.text, `[{"id":`) || flat.header.Get("X-Total-Count") != "1" {
+	if flat := s.want(200, s.do("GET", "/v1/api/conversations", "", token)); !strings.HasPrefix(flat.text, `{"items":[{"id":`) || flat.at("total") != 1.0 || flat.at("data") != nil {
 		t.Errorf("the flat list is %s", flat.text)
 	}
 	s.want(200, s.do("DELETE", "/api/conversations/"+id, "", token))

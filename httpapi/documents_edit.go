@@ -48,6 +48,9 @@ func (s *Server) updateDocument(ctx context.Context, in *updateDocumentInput) (t
 		return twins[documentBody]{}, err
 	}
 	d, err := s.o.Ledger.UpdateDocument(ctx, id, edit)
+	if err == nil {
+		s.adminEvent(ctx, "document.updated", id.String())
+	}
 	return both(documentOf(d)), err
 }
 

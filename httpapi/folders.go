@@ -62,6 +62,8 @@ func folderOf(f voiceassist.Folder) folderBody {
 	return b
 }
 
+// listFolders lists all of the user's folders unless a page of them is asked for:
+// they are few, and clients make a tree of them.
 func (s *Server) listFolders(ctx context.Context, in *struct{ Paging }) (array[twins[folderBody]], error) {
 	folders, err := s.o.Folders.Folders(ctx, principal(ctx).User.ID)
 	if err != nil {
@@ -70,6 +72,9 @@ func (s *Server) listFolders(ctx context.Context, in *struct{ Paging }) (array[t
 	rows := make([]twins[folderBody], len(folders))
 	for i, f := range folders {
 		rows[i] = both(folderOf(f))
+	}
+	if in.Paging == (Paging{}) {
+		return array[twins[folderBody]]{rows: rows, total: len(rows), limit: voiceassist.MaxFolders}, nil
 	}
 	return pageOf(rows, in.Paging, requestOf(ctx).flat), nil
 }

@@ -59,6 +59,23 @@ func TestFolderLivesThroughTheAPI(t *testing.T) {
 	s.want(401, s.do("GET", "/api/folders", ""))
 }
 
+func TestAllFoldersAreListedUnlessAPageIsAskedFor(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	in := s.signIn(voiceassist.RoleUser)
+	token := as(in.Tokens.Access)
+	s.sql(`INSERT INTO folders (id, user_id, name, color, icon) SELECT gen_random_uuid(), $1, 'f' || n, '', '' FROM generate_series(1, 130) n`, in.User.ID)
+	for query, want := range map[string]int{"": 130, "?limit=10": 10, "?limit=500": 100, "?page=2&pageSize=100": 30, "?offset=120": 10} {
+		r := s.want(200, s.do("GET", "/api/folders"+query, "", token))
+		if rows, _ := r.at("data").([]any); len(rows) != want || r.at("total") != 130.0 {
+			t.Errorf("%q: %d folders of %v, want %d", query, len(rows), r.at("total"), want)
+		}
+	}
+	if flat := s.want(200, s.do("GET", "/v1/api/folders", "", token)); strings.Count(flat.text, `"name"`) != 130 || flat.header.Get("X-Total-Count") != "130" {
+		t.Errorf("the flat list is %s", flat.text)
+	}
+}
+
 func TestFoldersThatCannotBeAreRefused(t *testing.T) {
 	t.Parallel()
 	s := start(t)

@@ -13,8 +13,8 @@ type jobBody struct {
 	ID           string               `json:"id"`
 	DocumentID   string               `json:"document_id"`
 	Kind         voiceassist.JobKind  `json:"kind" enum:"index,delete"`
-	State        voiceassist.JobState `json:"state" enum:"pending,running,completed,failed,superseded,cancelled"`
-	Status       voiceassist.JobState `json:"status" enum:"pending,running,completed,failed,superseded,cancelled"`
+	State        voiceassist.JobState `json:"state" enum:"pending,running,completed,failed,superseded,cancelled" doc:"those in this state"`
+	Status       voiceassist.JobState `json:"status" enum:"pending,running,completed,failed,superseded,cancelled" doc:"those in this state"`
 	Queue        voiceassist.Queue    `json:"queue"`
 	Stage        voiceassist.Stage    `json:"stage"`
 	Attempts     int                  `json:"attempts"`
@@ -76,8 +76,8 @@ func jobOf(j voiceassist.Job) twins[jobBody] {
 
 type jobsInput struct {
 	Paging
-	State      string `query:"state" enum:"pending,running,completed,failed,superseded,cancelled"`
-	DocumentID string `query:"document_id"`
+	State      string `query:"state" enum:"pending,running,completed,failed,superseded,cancelled" doc:"those in this state"`
+	DocumentID string `query:"document_id" doc:"those of this document"`
 }
 
 func (s *Server) listJobs(ctx context.Context, in *jobsInput) (array[twins[jobBody]], error) {
@@ -110,11 +110,21 @@ func (s *Server) getJob(ctx context.Context, in *jobInput) (twins[jobBody], erro
 }
 
 func (s *Server) cancelJob(ctx context.Context, in *jobInput) (twins[jobBody], error) {
-	return jobBy(ctx, in, s.o.Ledger.CancelJob)
+	return s.announced(ctx, "job.cancelled")(jobBy(ctx, in, s.o.Ledger.CancelJob))
 }
 
 func (s *Server) retryJob(ctx context.Context, in *jobInput) (twins[jobBody], error) {
-	return jobBy(ctx, in, s.o.Ledger.RetryJob)
+	return s.announced(ctx, "job.retried")(jobBy(ctx, in, s.o.Ledger.RetryJob))
+}
+
+// announced tells the admin panels of a job that was changed.
+func (s *Server) announced(ctx context.Context, kind string) func(twins[jobBody], error) (twins[jobBody], error) {
+	return func(j twins[jobBody], err error) (twins[jobBody], error) {
+		if err == nil {
+			s.adminEvent(ctx, kind, j.V.ID)
+		}
+		return j, err
+	}
 }
 
 // jobBy shows the job of the path after find has found or changed it.
@@ -172,6 +182,15 @@ func (s *Server) reindexAll(ctx context.Context, ids []uuid.UUID) (reindexBody, 
 	}
 	if len(jobs) > 0 {
 		b.JobID = &b.JobIDs[0]
+		s.adminEvent(ctx, "document.reindexed", reindexed(ids))
 	}
 	return b, nil
+}
+
+// reindexed is the id of the document that was asked for, "*" for several.
+func reindexed(ids []uuid.UUID) string {
+	if len(ids) == 1 {
+		return ids[0].String()
+	}
+	return "*"
 }

@@ -42,19 +42,23 @@ type route struct {
 	produces []string             // media types of success, JSON if there are none
 	form     []formField          // of a multipart body
 	query    []formField          // query parameters of a raw route
+	orJSON   reflect.Type         // what may come instead of a form; nil if nothing may
+	ranges   bool                 // a part of the body may be asked for
 	replies  map[int]reflect.Type // resources of a raw route, by status
 
 	sessionOnly bool          // not for API keys
 	timeout     time.Duration // of the handler
 	queryToken  bool          // the token may stand in the query
+	flag        string        // which has to be on for the caller; "": none
 }
 
-// formField describes a part of a multipart body.
+// formField describes a part of a multipart body, or a query parameter.
 type formField struct {
 	name     string
 	doc      string
 	file     bool
 	required bool
+	schema   object // of any text unless it says more
 }
 
 // option changes how a route is registered.
@@ -69,6 +73,11 @@ func fails(statuses ...int) option {
 	return func(r *route) { r.op.Errors = append(r.op.Errors, statuses...) }
 }
 
+// switchedBy names the feature flag that has to be on for the caller.
+func switchedBy(flag string) option {
+	return func(r *route) { r.flag, r.op.Errors = flag, append(r.op.Errors, http.StatusForbidden) }
+}
+
 // produces says that success is not JSON.
 func produces(mediaTypes ...string) option { return func(r *route) { r.produces = mediaTypes } }
 
@@ -78,7 +87,17 @@ func takesForm(fields ...formField) option { return func(r *route) { r.form = fi
 // takesQuery names query parameters of a raw route.
 func takesQuery(fields ...formField) option { return func(r *route) { r.query = fields } }
 
-// replies says that a raw route answers a status with a resource of type T.
+// orJSON says that T may come as JSON instead of the form.
+func orJSON[T any]() option { return func(r *route) { r.orJSON = reflect.TypeFor[T]() } }
+
+// ranges says that a part of the body may be asked for.
+func ranges(r *route) {
+	r.ranges = true
+	r.op.Errors = append(r.op.Errors, http.StatusPartialContent, http.StatusRequestedRangeNotSatisfiable)
+}
+
+// replies says that a route answers a status with a resource of type T. Other
+// routes than raw ones need it only for a second status of success.
 func replies[T any](status int) option {
 	return func(r *route) {
 		if r.replies == nil {
@@ -224,6 +243,9 @@ func (s *Server) admit(c *fiber.Ctx, r route) error {
 	if err := r.access.allows(req.who.User); err != nil {
 		return err
 	}
+	if r.flag != "" && !s.flag(c.UserContext(), r.flag) {
+		return voiceassist.Errorf(voiceassist.Forbidden, "This is switched off: the feature flag %s", r.flag)
+	}
 	return checkQuery(c)
 }
 
@@ -318,14 +340,11 @@ func (a access) rate() rateName {
 	return rateSession
 }
 
-// errors are the statuses with which a caller can be refused.
+// errors are the statuses with which a caller can be refused. Whoever is signed
+// in may have come with an API key that does not reach as far.
 func (a access) errors() []int {
-	switch a {
-	case anyone, guest:
+	if a == anyone || a == guest {
 		return nil
-	case signedIn:
-		return []int{http.StatusUnauthorized}
-	default:
-		return []int{http.StatusUnauthorized, http.StatusForbidden}
 	}
+	return []int{http.StatusUnauthorized, http.StatusForbidden}
 }

@@ -34,7 +34,7 @@ type bulkBody struct {
 	Total     int                     `json:"total"`
 	Succeeded int                     `json:"succeeded"`
 	Failed    int                     `json:"failed"`
-	RateLimit *rateLimitBody          `json:"rate_limit" doc:"of the administrator's actions; null if nothing limits them"`
+	RateLimit rateLimitBody           `json:"rate_limit" doc:"of the administrator's actions"`
 }
 
 // bulkUsers does the same to several users, each of which counts as one action.
@@ -83,7 +83,7 @@ func (s *Server) bulkAction(in *bulkInput) (func(context.Context, uuid.UUID) err
 		c.Role = in.Body.Role
 	}
 	return func(ctx context.Context, id uuid.UUID) error {
-		_, err := s.o.Users.ChangeUser(ctx, id, c)
+		_, err := s.changeUser(ctx, id, c)
 		return err
 	}, nil
 }

@@ -42,7 +42,7 @@ type UsersPage struct {
 	Page     int                `json:"page"`
 	PageSize int                `json:"pageSize"`
 	Offset   int                `json:"offset"`
-	Limit    int                `json:"limit"`
+	Limit    int                `json:"limit" doc:"0: there is none"`
 }
 
 func (b UsersPage) named() string { return "users" }
@@ -74,27 +74,28 @@ func (s *Server) panelUser(ctx context.Context, in *userInput) (twins[UsageBody]
 	return both(usageOf(u)), err
 }
 
-// rateLimitBody is how often the administrator may act on users.
+// rateLimitBody is how often the administrator may act on users. A limit of 0 is
+// none: nothing is counted.
 type rateLimitBody struct {
 	Limit     int `json:"limit"`
 	Remaining int `json:"remaining"`
 	ResetIn   int `json:"reset_in" doc:"seconds until all of limit are available again"`
 }
 
-func rateLimitOf(d *voiceassist.Decision) *rateLimitBody {
+func rateLimitOf(d *voiceassist.Decision) rateLimitBody {
 	if d == nil {
-		return nil
+		return rateLimitBody{}
 	}
 	wait := int(math.Ceil(time.Until(d.Reset).Seconds()))
-	return &rateLimitBody{Limit: d.Limit, Remaining: d.Remaining, ResetIn: max(0, wait)}
+	return rateLimitBody{Limit: d.Limit, Remaining: d.Remaining, ResetIn: max(0, wait)}
 }
 
 // countAction counts an administrator's action on a user, whichever session it
-// is made in. It returns nil if nothing limits the caller.
-func (s *Server) countAction(ctx context.Context) (*rateLimitBody, error) {
+// is made in.
+func (s *Server) countAction(ctx context.Context) (rateLimitBody, error) {
 	who := principal(ctx).User
 	if s.o.Limits == nil || s.o.Rates.AdminActions == (voiceassist.Rate{}) || !who.IsAdmin() {
-		return nil, nil
+		return rateLimitBody{}, nil
 	}
 	err := s.count(ctx, rateAdminActions, who.ID.String())
 	return rateLimitOf(requestOf(ctx).limit), err
@@ -105,7 +106,7 @@ func (s *Server) countAction(ctx context.Context) (*rateLimitBody, error) {
 type changedUserBody struct {
 	UserBody
 	User      twins[UserBody] `json:"user"`
-	RateLimit *rateLimitBody  `json:"rate_limit" doc:"of the administrator's actions; null if nothing limits them"`
+	RateLimit rateLimitBody   `json:"rate_limit" doc:"of the administrator's actions"`
 }
 
 // act makes a change to a user and counts it as one of the caller's actions.
@@ -121,9 +122,36 @@ func (s *Server) act(ctx context.Context, rawID string, c voiceassist.UserChange
 	if err := mayChange(principal(ctx), id, c); err != nil {
 		return twins[changedUserBody]{}, err
 	}
-	u, err := s.o.Users.ChangeUser(ctx, id, c)
+	u, err := s.changeUser(ctx, id, c)
 	body := userOf(u)
 	return both(changedUserBody{UserBody: body, User: both(body), RateLimit: limit}), err
+}
+
+// changeUser makes a change to a user and tells the admin panels.
+func (s *Server) changeUser(ctx context.Context, id uuid.UUID, c voiceassist.UserChange) (voiceassist.User, error) {
+	u, err := s.o.Users.ChangeUser(ctx, id, c)
+	if err == nil {
+		s.adminEvent(ctx, eventOf(c), id.String())
+	}
+	return u, err
+}
+
+// eventOf names a change as the audit log does if it is of one kind. Others may
+// say again what has not changed, as whole users do that clients send back.
+func eventOf(c voiceassist.UserChange) string {
+	c.Reason = ""
+	switch c {
+	case voiceassist.UserChange{}:
+		return voiceassist.ActionUserUpdated
+	case voiceassist.UserChange{Role: c.Role, Admin: c.Admin}:
+		return voiceassist.ActionRoleChanged
+	case voiceassist.UserChange{Active: c.Active}:
+		if *c.Active {
+			return voiceassist.ActionUserActivated
+		}
+		return voiceassist.ActionUserDeactivated
+	}
+	return voiceassist.ActionUserUpdated
 }
 
 func (s *Server) deleteUser(ctx context.Context, in *userInput) (twins[deletedUserBody], error) {
@@ -143,6 +171,7 @@ func (s *Server) eraseUser(ctx context.Context, in *userInput) (twins[deletedUse
 		if errors.Is(err, voiceassist.NotFound) { // the chore was faster
 			err = nil
 		}
+		s.adminEvent(ctx, voiceassist.ActionUserErased, id.String())
 		return body, err
 	})
 }
@@ -161,6 +190,6 @@ func (s *Server) removeOther(ctx context.Context, rawID string, remove func(cont
 		return twins[deletedUserBody]{}, errOneself
 	}
 	body, err := remove(ctx, id, "")
-	body.RateLimit = limit
+	body.RateLimit = &limit
 	return both(body), err
 }

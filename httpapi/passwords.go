@@ -68,15 +68,26 @@ func (s *Server) changePassword(ctx context.Context, in *changePasswordInput) (c
 
 // sendReset never replies with the link: whoever may administer accounts may
 // not take them over unseen.
-func (s *Server) sendReset(ctx context.Context, in *userInput) (messageBody, error) {
+func (s *Server) sendReset(ctx context.Context, in *userInput) (twins[resetSentBody], error) {
+	limit, err := s.countAction(ctx)
+	if err != nil {
+		return twins[resetSentBody]{}, err
+	}
 	id, err := parseID(in.ID, "user")
 	if err != nil {
-		return messageBody{}, err
+		return twins[resetSentBody]{}, err
 	}
 	if err := s.o.Accounts.SendReset(ctx, id); err != nil {
-		return messageBody{}, err
+		return twins[resetSentBody]{}, err
 	}
-	return messageBody{Message: "A link to choose a new password is on its way to the user"}, nil
+	s.adminEvent(ctx, "user.reset_sent", id.String())
+	return both(resetSentBody{Message: "A link to choose a new password is on its way to the user", RateLimit: limit}), nil
+}
+
+// resetSentBody says that a link is on its way.
+type resetSentBody struct {
+	Message   string        `json:"message"`
+	RateLimit rateLimitBody `json:"rate_limit" doc:"of the administrator's actions"`
 }
 
 type inviteInput struct {
@@ -96,9 +107,14 @@ type invitationBody struct {
 	AdminRole voiceassist.Role `json:"admin_role" enum:"user,viewer,admin"`
 	ExpiresAt string           `json:"expires_at" format:"date-time"`
 	Message   string           `json:"message"`
+	RateLimit rateLimitBody    `json:"rate_limit" doc:"of the administrator's actions"`
 }
 
 func (s *Server) invite(ctx context.Context, in *inviteInput) (twins[invitationBody], error) {
+	limit, err := s.countAction(ctx)
+	if err != nil {
+		return twins[invitationBody]{}, err
+	}
 	i, err := s.o.Accounts.Invite(ctx, voiceassist.Invitation{
 		Email: in.Body.Email, FullName: in.Body.FullName, Role: voiceassist.Role(cmp.Or(in.Body.AdminRole, in.Body.Role)),
 		InvitedBy: principal(ctx).User.ID,
@@ -108,7 +124,7 @@ func (s *Server) invite(ctx context.Context, in *inviteInput) (twins[invitationB
 	}
 	return both(invitationBody{
 		Email: i.Email, FullName: i.FullName, Role: i.Role, AdminRole: i.Role, ExpiresAt: stamp(i.ExpiresAt),
-		Message: "The invitation is on its way",
+		Message: "The invitation is on its way", RateLimit: limit,
 	}), nil
 }
 

@@ -88,6 +88,9 @@ func (s *Server) reportCitation(ctx context.Context, in *reportInput) (twins[rep
 		return twins[reportBody]{}, err
 	}
 	r, err := s.o.Reports.ReportCitation(ctx, principal(ctx).User.ID, id, in.Body.Reason, valueOf(in.Body.Comment))
+	if err == nil {
+		s.adminEvent(ctx, "citation_report.created", r.ID.String())
+	}
 	return both(reportOf(r)), err
 }
 
@@ -132,5 +135,8 @@ func (s *Server) settleReport(ctx context.Context, in *settleReportInput) (twins
 		return twins[reportBody]{}, err
 	}
 	r, err := s.o.Reports.SettleReport(ctx, id, in.Body.State, in.Body.Note)
+	if err == nil {
+		s.adminEvent(ctx, "citation_report.changed", r.ID.String())
+	}
 	return both(reportOf(r)), err
 }

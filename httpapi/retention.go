@@ -53,5 +53,8 @@ func (s *Server) setRetention(ctx context.Context, in *retentionInput) (twins[re
 		Conversations: days(in.Body.ConversationsDays), Files: days(in.Body.FilesDays), Audit: days(in.Body.AuditDays),
 	}
 	set, err := s.o.Settings.SetRetention(ctx, r)
+	if err == nil {
+		s.adminEvent(ctx, "settings.retention_changed", "retention")
+	}
 	return both(retentionOf(r, &set)), err
 }

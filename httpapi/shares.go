@@ -59,7 +59,8 @@ var (
 // shareBody is a link as its owner sees it. Its token, and so its URL, is told
 // only once; afterwards it goes by its id.
 type shareBody struct {
-	ShareID           string  `json:"share_id"`
+	ID                string  `json:"id" doc:"ends the link, and does not open it"`
+	ShareID           string  `json:"share_id" doc:"when the link is made its token, which opens it at /api/shared/{token}; afterwards its id"`
 	ShareURL          *string `json:"share_url" doc:"a path of the web app, and of this API; only told when the link is made"`
 	SessionID         string  `json:"session_id"`
 	CreatedAt         string  `json:"created_at" format:"date-time"`
@@ -70,7 +71,7 @@ type shareBody struct {
 
 func shareOf(s voiceassist.Share) shareBody {
 	return shareBody{
-		ShareID: s.ID.String(), SessionID: s.ConversationID.String(), CreatedAt: stamp(s.CreatedAt), ExpiresAt: stamp(s.ExpiresAt),
+		ID: s.ID.String(), ShareID: s.ID.String(), SessionID: s.ConversationID.String(), CreatedAt: stamp(s.CreatedAt), ExpiresAt: stamp(s.ExpiresAt),
 		PasswordProtected: s.PasswordHash != "", AllowAnonymous: s.AllowAnonymous,
 	}
 }
@@ -108,7 +109,7 @@ func (s *Server) createShare(ctx context.Context, in *createShareInput) (twins[s
 		return twins[shareBody]{}, err
 	}
 	body := shareOf(share)
-	body.ShareURL = new("/shared/" + token)
+	body.ShareID, body.ShareURL = token, new("/shared/"+token)
 	return both(body), nil
 }
 
@@ -153,7 +154,7 @@ func (s *Server) listShares(ctx context.Context, in *sharesInput) (array[twins[s
 
 type revokeShareInput struct {
 	ID    string `path:"id"`
-	Token string `path:"token" doc:"the share_id, or the token of the URL"`
+	Token string `path:"token" doc:"the link's id, or its token"`
 }
 
 func (s *Server) revokeShare(ctx context.Context, in *revokeShareInput) (messageBody, error) {
@@ -192,6 +193,7 @@ type sharedTurn struct {
 	Role      voiceassist.MessageRole   `json:"role" enum:"user,assistant,system"`
 	Content   string                    `json:"content"`
 	Citations []twins[citationBody]     `json:"citations"`
+	Attached  []string                  `json:"attachments" doc:"the names of files, which the link does not open"`
 	Status    voiceassist.MessageStatus `json:"status" enum:"streaming,complete,cancelled,failed"`
 	Model     string                    `json:"model"`
 	CreatedAt string                    `json:"created_at" format:"date-time"`
@@ -219,7 +221,7 @@ func (s *Server) openShare(ctx context.Context, in *sharedInput) (twins[sharedBo
 	rows := make([]twins[sharedTurn], len(messages))
 	for i, m := range messages {
 		rows[i] = both(sharedTurn{
-			ID: m.ID.String(), Role: m.Role, Content: m.Content, Citations: citationsOf(m.Citations), Status: m.Status, Model: m.Model,
+			ID: m.ID.String(), Role: m.Role, Content: m.Content, Citations: citationsOf(m.Citations), Attached: attachedTo(m), Status: m.Status, Model: m.Model,
 			CreatedAt: stamp(m.CreatedAt), Timestamp: m.CreatedAt.UnixMilli(),
 		})
 	}
@@ -227,6 +229,15 @@ func (s *Server) openShare(ctx context.Context, in *sharedInput) (twins[sharedBo
 		Title: c.Title, CreatedAt: stamp(c.CreatedAt), UpdatedAt: stamp(c.UpdatedAt), ExpiresAt: stamp(share.ExpiresAt),
 		Messages: rows, Total: total, Offset: in.Offset, Limit: limit,
 	}), nil
+}
+
+// attachedTo are the names of the files that a message has.
+func attachedTo(m voiceassist.Message) []string {
+	names := make([]string, len(m.Attachments))
+	for i, a := range m.Attachments {
+		names[i] = a.File.Filename
+	}
+	return names
 }
 
 // mayOpen is Unauthorized unless the link is for whoever asks and the password

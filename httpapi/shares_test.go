@@ -41,16 +41,18 @@ func TestSharedConversationIsReadByAnybodyWithItsLink(t *testing.T) {
 			t.Errorf("%s is told", secret)
 		}
 	}
+	s.want(200, s.do("GET", "/api/shared/"+made.at("shareId").(string), ""))
 	s.want(200, s.do("GET", link, ""))
 	if page := s.want(200, s.do("GET", link+"?offset=1&limit=1", "")); len(page.at("messages").([]any)) != 1 {
 		t.Errorf("the page is %s", page.text)
 	}
 	list := s.want(200, s.do("GET", session+"/shares", "", token))
 	rows, _ := list.at("data").([]any)
-	if len(rows) != 1 || rows[0].(map[string]any)["shareId"] != made.at("share_id") || strings.Contains(list.text, strings.TrimPrefix(link, "/shared/")) {
+	if len(rows) != 1 || rows[0].(map[string]any)["shareId"] != made.at("id") || made.at("shareUrl") != "/shared/"+made.at("shareId").(string) || strings.Contains(list.text, strings.TrimPrefix(link, "/shared/")) {
 		t.Errorf("the list is %s", list.text)
 	}
-	s.want(200, s.do("DELETE", session+"/share/"+made.at("shareId").(string), "", token))
+	s.want(404, s.do("GET", "/api/shared/"+made.at("id").(string), ""))
+	s.want(200, s.do("DELETE", session+"/share/"+made.at("id").(string), "", token))
 	s.want(410, s.do("GET", link, ""))
 	s.want(200, s.do("DELETE", session+"/share/"+made.at("shareId").(string), "", token)) // once more changes nothing
 	if gone := s.do("GET", link, ""); gone.at("error", "code") != "GONE" {
@@ -157,7 +159,7 @@ func TestSharingIsAudited(t *testing.T) {
 	s.want(200, s.do("GET", link+"?password=a+password", ""))
 	s.want(200, s.do("DELETE", session+"/share/"+made.at("shareId").(string), "", as(in.Tokens.Access)))
 	for action, n := range map[string]int{"share.created": 1, "share.opened": 2, "share.revoked": 1} {
-		if got := s.count(`SELECT count(*) FROM audit_entries WHERE action = $1 AND resource_id = $2`, action, made.at("shareId")); got != n {
+		if got := s.count(`SELECT count(*) FROM audit_entries WHERE action = $1 AND resource_id = $2`, action, made.at("id")); got != n {
 			t.Errorf("%d entries of %s, want %d", got, action, n)
 		}
 	}

@@ -23,7 +23,7 @@ type messagesInput struct {
 	Paging
 	ID            string `path:"id"`
 	BranchID      string `query:"branch_id" doc:"main by default"`
-	BranchIDCamel string `query:"branchId"`
+	BranchIDCamel string `query:"branchId" doc:"the same as branch_id"`
 }
 
 // messagesBody is a page of a branch, oldest message first.
@@ -36,8 +36,6 @@ type messagesBody struct {
 	Offset   int               `json:"offset"`
 	Limit    int               `json:"limit"`
 }
-
-func (b messagesBody) bare() (any, int) { return b.Items, b.Total }
 
 func (s *Server) listMessages(ctx context.Context, in *messagesInput) (messagesBody, error) {
 	id, err := parseID(in.ID, "conversation")

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/gofiber/fiber/v2"
+	"github.com/google/uuid"
 
 	voiceassist "github.com/voiceassist/backend"
 )
@@ -71,7 +72,7 @@ func uploadedOf(a voiceassist.Accepted) uploadedBody {
 		ChunksIndexed: d.PassageCount,
 		Message:       "Document accepted for indexing",
 	}
-	if a.JobID != [16]byte{} {
+	if a.JobID != uuid.Nil {
 		b.JobID = new(a.JobID.String())
 	}
 	if a.Duplicate {
@@ -88,6 +89,9 @@ func (s *Server) upload(c *fiber.Ctx) error {
 		accepted, err := s.o.Library.Commit(ctx, *in.received, meta)
 		if err != nil {
 			return err
+		}
+		if accepted.JobID != uuid.Nil {
+			s.adminEvent(ctx, "document.uploaded", accepted.Document.ID.String())
 		}
 		return reply(c.Context(), requestOf(c.Context()), http.StatusAccepted, both(uploadedOf(accepted)))
 	})

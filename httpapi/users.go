@@ -71,7 +71,7 @@ func (b StandingBody) addTo(c *voiceassist.UserChange) error {
 type updateMeInput struct{ Body ProfileBody }
 
 func (s *Server) updateMe(ctx context.Context, in *updateMeInput) (twins[UserBody], error) {
-	u, err := s.o.Users.ChangeUser(ctx, principal(ctx).User.ID, in.Body.change())
+	u, err := s.changeUser(ctx, principal(ctx).User.ID, in.Body.change())
 	return both(userOf(u)), err
 }
 
@@ -96,6 +96,9 @@ func (s *Server) deleteMe(ctx context.Context, _ *none) (twins[deletedUserBody],
 // remove deletes a user, to be erased when the grace is over.
 func (s *Server) remove(ctx context.Context, id uuid.UUID, reason string) (deletedUserBody, error) {
 	at, err := s.o.Users.DeleteUser(ctx, id, s.o.EraseAfter, reason)
+	if err == nil {
+		s.adminEvent(ctx, voiceassist.ActionUserDeleted, id.String())
+	}
 	return deletedUserBody{ID: id.String(), Status: "deleted", EraseAt: stamp(at), Message: "User deleted"}, err
 }
 
@@ -206,7 +209,7 @@ type usersInput struct {
 	Search   string           `query:"search" maxLength:"200" doc:"a part of the address or the name"`
 	IsActive string           `query:"is_active" doc:"true or false; both by default"`
 	IsAdmin  string           `query:"is_admin" doc:"true or false; both by default"`
-	Role     voiceassist.Role `query:"role" enum:"user,viewer,admin"`
+	Role     voiceassist.Role `query:"role" enum:"user,viewer,admin" doc:"those of this role"`
 }
 
 func (in usersInput) filter(flat bool) (voiceassist.UserFilter, error) {

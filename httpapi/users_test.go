@@ -320,6 +320,9 @@ func TestADeletedUserIsShutOutAndMayBeTakenBackUntilErased(t *testing.T) {
 	if r.at("status") != "erased" {
 		t.Errorf("erased: %s", r.text)
 	}
+	if got := s.read(`SELECT count(*)::text FROM audit_people WHERE email = 'ada@example.org'`); got != "0" {
+		t.Errorf("%s audit entries still name an erased user", got)
+	}
 	s.want(404, s.do("GET", path, "", as(admin.Access)))
 	s.want(404, s.do("DELETE", path+"/permanent", "", as(admin.Access)))
 	s.want(401, s.do("POST", "/api/auth/login", credentials("ada@example.org")))
@@ -329,9 +332,6 @@ func TestADeletedUserIsShutOutAndMayBeTakenBackUntilErased(t *testing.T) {
 	}
 	if got := s.history(user); got != "user.deleted user.activated user.deleted user.deleted user.erased" {
 		t.Errorf("audited: %s", got)
-	}
-	if got := s.read(`SELECT count(*)::text FROM audit_people WHERE email = 'ada@example.org'`); got != "0" {
-		t.Errorf("%s audit entries still name an erased user", got)
 	}
 	if got := s.read(`SELECT count(*)::text FROM audit_entries WHERE user_id = $1`, user.User.ID); got == "0" {
 		t.Error("the entries of an erased user are gone")
@@ -362,10 +362,30 @@ func TestActionsOnUsersAreLimitedPerAdministrator(t *testing.T) {
 	if r.header.Get("Retry-After") == "" {
 		t.Error("a refusal does not say when to come back")
 	}
+	s.want(429, s.do("POST", "/api/admin/panel/users/invite", `{"email":"eve@example.org"}`, as(admin.Access)))
+	s.want(429, s.do("POST", path+"/reset-password", "", as(admin.Access)))
 	s.want(429, s.do("POST", "/api/admin/panel/users/bulk", `{"action":"delete","user_ids":["x"]}`, as(admin.Access)))
 	s.want(200, s.do("PUT", "/api/users/me", `{"name":"Ad Min"}`, as(admin.Access)))
 	r = s.want(200, s.do("POST", "/api/admin/panel/users/bulk", fmt.Sprintf(`{"action":"activate","user_ids":[%q,%[1]q,%[1]q]}`, user.User.ID), as(other.Access)))
 	if r.at("succeeded") != 2.0 || r.at("failed") != 1.0 || r.at("rate_limit", "remaining") != 0.0 {
 		t.Errorf("each of several users counts: %s", r.text)
+	}
+}
+
+func TestTheRateOfActionsIsToldWithoutALimit(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	admin, user := s.signIn(voiceassist.RoleAdmin), s.person("ada").User.ID.String()
+	for _, c := range []struct{ method, path, body string }{
+		{"PUT", "/api/admin/panel/users/" + user, `{"specialty":"cardiology"}`},
+		{"POST", "/api/admin/panel/users/" + user + "/reset-password", ""},
+		{"POST", "/api/admin/panel/users/invite", `{"email":"eve@example.org"}`},
+		{"POST", "/api/admin/panel/users/bulk", `{"action":"deactivate","user_ids":["` + user + `"]}`},
+		{"DELETE", "/api/admin/panel/users/" + user, ""},
+	} {
+		r := s.do(c.method, c.path, c.body, as(admin.Access))
+		if r.status/100 != 2 || r.at("rate_limit", "limit") != 0.0 || r.at("rate_limit", "remaining") != 0.0 || r.at("rate_limit", "reset_in") != 0.0 {
+			t.Errorf("%s %s: %s", c.method, c.path, r.text)
+		}
 	}
 }

@@ -63,6 +63,39 @@ func TestSpeechThatIsNotConfiguredSaysWhatToSet(t *testing.T) {
 	}
 }
 
+func TestVoiceObeysItsFlag(t *testing.T) {
+	t.Parallel()
+	s := start(t, withFlags(t))
+	admin, user := s.signIn(voiceassist.RoleAdmin).Access, s.signIn(voiceassist.RoleUser).Access
+	requests := []struct{ method, path, body string }{
+		{"POST", "session", ""},
+		{"POST", "transcribe", `{"audio":"x"}`},
+		{"POST", "synthesize", `{"text":"Good morning"}`},
+		{"POST", "relay", `{"transcript":"What is gout?"}`},
+		{"GET", "voices", ""},
+		{"GET", "audio/" + uuid.NewString(), ""},
+		{"POST", "audio", ""},
+	}
+	all := func(off bool) {
+		t.Helper()
+		for _, c := range requests {
+			if r := s.do(c.method, "/api/voice/"+c.path, c.body, as(user)); (r.status == 403) != off {
+				t.Errorf("%s: status %d, off is %t: %s", c.path, r.status, off, r.text)
+			} else if off && (r.at("error", "code") != "FORBIDDEN" || !strings.Contains(r.text, "voice_mode")) {
+				t.Errorf("%s: %s", c.path, r.text)
+			}
+		}
+	}
+	all(false)
+	s.want(200, s.do("PATCH", flagsPath+"/voice_mode", `{"enabled":false}`, as(admin)))
+	all(true)
+	s.want(401, s.do("POST", "/api/voice/session", ""))
+	s.want(200, s.do("PATCH", flagsPath+"/voice_mode", `{"enabled":true,"rollout_percentage":0}`, as(admin)))
+	all(true)
+	s.want(200, s.do("PATCH", flagsPath+"/voice_mode", `{"rollout_percentage":100}`, as(admin)))
+	all(false)
+}
+
 func TestRecordingsAreJudgedBeforeTheyAreRefused(t *testing.T) {
 	t.Parallel()
 	s := start(t)
