@@ -22,7 +22,8 @@ const keyHeader = "X-API-Key"
 func withCookie(r *route) { r.cookie = true }
 
 // inSession keeps API keys off a route: what a key could use to outlive itself
-// or to take over its account.
+// or to take over its account, to whose address a new password is mailed; and
+// connections that last, which end with their session.
 func inSession(r *route) { r.sessionOnly = true }
 
 // withQueryToken lets a route take its token as ?token=, for browsers' event
@@ -48,6 +49,9 @@ func (s *Server) authenticate(c *fiber.Ctx, cookie bool) error {
 	return nil
 }
 
+// errSessionOnly refuses to an API key what takes a session.
+var errSessionOnly = voiceassist.Errorf(voiceassist.Forbidden, "An API key cannot do this; sign in instead")
+
 // keyMay returns nil, or Forbidden when who came with an API key that does not
 // reach as far as the route.
 func keyMay(who voiceassist.Principal, method string, a access, sessionOnly bool) error {
@@ -55,7 +59,7 @@ func keyMay(who voiceassist.Principal, method string, a access, sessionOnly bool
 		return nil
 	}
 	if sessionOnly {
-		return voiceassist.Errorf(voiceassist.Forbidden, "An API key cannot do this; sign in instead")
+		return errSessionOnly
 	}
 	need := voiceassist.ScopeWrite
 	switch {

@@ -119,7 +119,7 @@ func (s *Server) act(ctx context.Context, rawID string, c voiceassist.UserChange
 	if err != nil {
 		return twins[changedUserBody]{}, err
 	}
-	if err := mayChange(principal(ctx).User, id, c); err != nil {
+	if err := mayChange(principal(ctx), id, c); err != nil {
 		return twins[changedUserBody]{}, err
 	}
 	u, err := s.changeUser(ctx, id, c)

@@ -74,8 +74,8 @@ func (s *Server) signInRoutes() {
 func (s *Server) userRoutes() {
 	sec := section{s, "Users"}
 	get(sec, "/api/users/me", signedIn, "Who am I?", s.me)
-	put(sec, "/api/users/me", signedIn, "Change one's own profile", s.updateMe, fails(409))
-	del(sec, "/api/users/me", signedIn, "Delete one's own account", s.deleteMe, fails(409))
+	put(sec, "/api/users/me", signedIn, "Change one's own profile", s.updateMe, fails(409), inSession)
+	del(sec, "/api/users/me", signedIn, "Delete one's own account", s.deleteMe, fails(409), inSession)
 	get(sec, "/api/users", admin, "List users", s.listUsers)
 	get(sec, "/api/users/{id}", signedIn, "A user; for others than admins, oneself", s.getUser, fails(403, 404))
 	patch(sec, "/api/users/{id}", signedIn, "Change a user; for others than admins, oneself", s.patchUser, fails(400, 403, 404, 409))
@@ -200,7 +200,7 @@ func (s *Server) socketRoutes() {
 	sec := section{s, "Chat socket"}
 	raw(sec, "GET", "/ws", anyone, "The chat socket", s.sockets.handler(), limitedBy(rateNone), takesQuery(socketQuery...), fails(429))
 	raw(sec, "GET", "/api/flags/stream", signedIn, "What the feature flags say to the caller, as a stream of events", s.streamFlags,
-		withCookie, withQueryToken, fails(503), takesQuery(streamQuery...), produces("text/event-stream"))
+		withCookie, withQueryToken, inSession, fails(503), takesQuery(streamQuery...), produces("text/event-stream"))
 }
 
 // The admin panel: its figures, and users as it sees them.

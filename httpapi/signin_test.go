@@ -426,6 +426,30 @@ func TestAPIKeysReachAsFarAsTheirScopes(t *testing.T) {
 	}
 }
 
+// Whoever can change the address of an account can have a new password mailed
+// there.
+func TestAnAPIKeyCannotTakeItsAccountOver(t *testing.T) {
+	t.Parallel()
+	s := start(t, withFlags(t))
+	for _, in := range []voiceassist.SignIn{s.signIn(voiceassist.RoleUser), s.signIn(voiceassist.RoleAdmin)} {
+		key := header("X-API-Key", s.apiKey(in, `"admin"`))
+		for _, c := range [][3]string{
+			{"PUT", "/api/users/me", `{"email":"mallory@example.org"}`},
+			{"PATCH", "/api/users/" + in.User.ID.String(), `{"email":"mallory@example.org"}`},
+			{"PUT", "/api/admin/panel/users/" + in.User.ID.String(), `{"email":"mallory@example.org"}`},
+			{"DELETE", "/api/users/me", ""},
+			{"GET", "/api/flags/stream", ""}, // which would outlive the key
+		} {
+			if r := s.do(c[0], c[1], c[2], key); r.status != 403 {
+				t.Errorf("%s %s by a key of the role %s: %d %s", c[0], c[1], in.User.Role, r.status, r.text)
+			}
+		}
+	}
+	if n := s.count(`SELECT count(*) FROM users WHERE email LIKE 'mallory%' OR NOT is_active`); n != 0 {
+		t.Errorf("a key has changed %d accounts", n)
+	}
+}
+
 func TestAPIKeysAreShownOnceAndEnd(t *testing.T) {
 	t.Parallel()
 	s := start(t)

@@ -183,11 +183,16 @@ func (s *Server) changeTo(c voiceassist.UserChange) handler[standingInput, twins
 // errOneself is a 400: the request is as wrong as one that cannot be read.
 var errOneself = voiceassist.Errorf(voiceassist.Malformed, "You cannot do this to your own account")
 
-// mayChange refuses to let somebody change their own role or standing. Changes
-// that change nothing pass, since clients send whole users back.
-func mayChange(who voiceassist.User, id uuid.UUID, c voiceassist.UserChange) error {
+// mayChange refuses to let somebody change their own role or standing, and to
+// let an API key change its owner. Changes that change nothing pass, since
+// clients send whole users back.
+func mayChange(p voiceassist.Principal, id uuid.UUID, c voiceassist.UserChange) error {
+	who := p.User
 	if id != who.ID {
 		return nil
+	}
+	if p.APIKeyID != uuid.Nil {
+		return errSessionOnly
 	}
 	next, err := c.Apply(who)
 	if err != nil || next.Role == who.Role && next.IsActive == who.IsActive {
