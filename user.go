@@ -66,9 +66,10 @@ func splitName(full string) (first, last string) {
 // CheckNames returns an Invalid error for a name that is too long or more than one
 // line.
 func (u User) CheckNames() error {
-	for field, name := range map[string]string{
-		"full_name": u.FullName, "first_name": u.FirstName, "last_name": u.LastName, "specialty": u.Specialty,
+	for _, each := range []struct{ field, name string }{
+		{"full_name", u.FullName}, {"first_name", u.FirstName}, {"last_name", u.LastName}, {"specialty", u.Specialty},
 	} {
+		field, name := each.field, each.name
 		if utf8.RuneCountInString(name) > MaxNameLength {
 			return FieldError(field, "%s must be at most %d characters long", field, MaxNameLength)
 		}

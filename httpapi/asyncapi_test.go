@@ -64,12 +64,12 @@ func (d *socketsDocument) message(name string) map[string]any {
 	return d.root["components"].(map[string]any)["messages"].(map[string]any)[name].(map[string]any)
 }
 
-// check holds a frame against the messages of an operation.
-func (d *socketsDocument) check(operation string, frame map[string]any) error {
+// check holds a frame of a type against the messages of an operation.
+func (d *socketsDocument) check(operation, kind string, frame any) error {
 	operations := d.root["operations"].(map[string]any)
 	for _, ref := range operations[operation].(map[string]any)["messages"].([]any) {
 		name := path.Base(ref.(map[string]any)["$ref"].(string))
-		if d.message(name)["name"] != frame["type"] {
+		if d.message(name)["name"] != kind {
 			continue
 		}
 		schema, err := d.schema(name)
@@ -78,7 +78,7 @@ func (d *socketsDocument) check(operation string, frame map[string]any) error {
 		}
 		return schema.Validate(frame)
 	}
-	return fmt.Errorf("no message of %s is called %v", operation, frame["type"])
+	return fmt.Errorf("no message of %s is called %v", operation, kind)
 }
 
 func TestTheAsyncAPIDocumentIsServedAndItsExamplesAreValid(t *testing.T) {
@@ -141,16 +141,16 @@ func lookUp(root any, ref string) any {
 	return v
 }
 
-// checkFrame fails the test unless the AsyncAPI document knows a frame that the
-// chat socket sent.
-func checkFrame(t testing.TB, data []byte) {
+// checkFrame fails the test unless the AsyncAPI document knows a frame that a
+// socket sent.
+func checkFrame(t testing.TB, operation string, data []byte) {
 	t.Helper()
 	var frame map[string]any
 	if err := json.Unmarshal(data, &frame); err != nil {
 		t.Errorf("%s: %v", data, err)
 		return
 	}
-	if err := theSockets(t).check("hearAnswers", frame); err != nil {
+	if err := theSockets(t).check(operation, fmt.Sprint(frame["type"]), frame); err != nil {
 		t.Errorf("a frame is not as the AsyncAPI document says: %v\n%.1000s", err, data)
 	}
 }

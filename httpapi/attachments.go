@@ -89,12 +89,15 @@ func (s *Server) attach(c *fiber.Ctx) error {
 	})
 }
 
+// attachInput names an uploaded file.
+type attachInput struct {
+	FileID string `json:"file_id" doc:"of POST /api/files/upload"`
+}
+
 func (s *Server) attachUploaded(c *fiber.Ctx, user, message uuid.UUID) error {
 	ctx, cancel := context.WithTimeout(c.UserContext(), requestTimeout)
 	defer cancel()
-	var body struct {
-		FileID string `json:"file_id"`
-	}
+	var body attachInput
 	if err := readJSON(c, &body); err != nil {
 		return err
 	}

@@ -91,12 +91,12 @@ func textOrNil(s string) *string {
 // AuditQuery is how clients select entries.
 type AuditQuery struct {
 	Action       string `query:"action" maxLength:"200" doc:"user.created, or all that begin so: user.*"`
-	UserID       string `query:"user_id"`
-	Level        string `query:"level" enum:"info,warning,error"`
+	UserID       string `query:"user_id" doc:"who did it"`
+	Level        string `query:"level" enum:"info,warning,error" doc:"how grave it is"`
 	From         string `query:"from" doc:"RFC 3339, or a date in UTC"`
 	To           string `query:"to" doc:"RFC 3339, exclusive, or a date in UTC, that day included"`
-	ResourceType string `query:"resource_type" maxLength:"200"`
-	ResourceID   string `query:"resource_id" maxLength:"400"`
+	ResourceType string `query:"resource_type" maxLength:"200" doc:"to what it was done: user, document, …"`
+	ResourceID   string `query:"resource_id" maxLength:"400" doc:"the id of what it was done to"`
 	Success      string `query:"success" doc:"true or false; both by default"`
 }
 

@@ -17,6 +17,11 @@ import (
 	voiceassist "github.com/voiceassist/backend"
 )
 
+// auditExportQuery are the parameters of an export.
+var auditExportQuery = append(queryOf[AuditQuery](), formField{
+	name: "format", doc: "csv by default", schema: object{"type": "string", "enum": []any{"csv", "json"}},
+})
+
 // exportAudit sends the entries that the query selects as a file, oldest first,
 // while they are read: neither the whole nor a page of it is ever in memory. A
 // client that goes away ends the reading; a reading that fails breaks the

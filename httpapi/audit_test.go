@@ -53,14 +53,14 @@ func TestTheAuditLogIsListedAndFiltered(t *testing.T) {
 	s.auditEntry(admin, voiceassist.AuditEntry{Action: "users.listed"})
 	today := time.Now().UTC().Format(time.DateOnly)
 	for query, want := range map[string]string{
-		"resource_type=user":         "user.created",
-		"action=user.created":        "user.created",
-		"action=user.*":              "user.role_changed user.created",
-		"action=user.":               "user.role_changed user.created",
-		"action=user*":               "users.listed user.role_changed user.created",
-		"action=user":                "",
-		"action=user*&level=warning": "user.role_changed",
-		"action=user*&success=false": "user.role_changed",
+		"resource_type=user&action=user*":                "user.created",
+		"action=user.created":                            "user.created",
+		"action=user.*":                                  "user.role_changed user.created",
+		"action=user.":                                   "user.role_changed user.created",
+		"action=user*":                                   "users.listed user.role_changed user.created",
+		"action=user":                                    "",
+		"action=user*&level=warning":                     "user.role_changed",
+		"action=user*&success=false":                     "user.role_changed",
 		"action=user*&user_id=" + admin.User.ID.String(): "users.listed user.created",
 		"action=user*&resource_id=7":                     "user.created",
 		"action=user*&limit=1":                           "users.listed",

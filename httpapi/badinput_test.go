@@ -62,11 +62,11 @@ func (one *target) readBody(d *described, op map[string]any) {
 		return
 	}
 	one.required, _ = body["required"].(bool)
-	media, ok := body["content"].(map[string]any)["application/json"].(map[string]any)
-	if !ok {
-		one.form = true
+	content := body["content"].(map[string]any)
+	if one.form = content["multipart/form-data"] != nil; one.form {
 		return
 	}
+	media := content["application/json"].(map[string]any)
 	example, err := json.Marshal(media["example"])
 	if err != nil {
 		panic(err)

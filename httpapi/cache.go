@@ -178,7 +178,7 @@ func (s *Server) clearCache(ctx context.Context, _ *none) (invalidatedBody, erro
 }
 
 type invalidateInput struct {
-	Pattern string `query:"pattern" maxLength:"256"`
+	Pattern string `query:"pattern" maxLength:"256" doc:"the same as in the body"`
 	Body    *struct {
 		Pattern string `json:"pattern,omitempty" maxLength:"256" example:"user:*" doc:"of keys as namespace:key, with * ? and [a-z]"`
 	}
@@ -196,7 +196,7 @@ func (s *Server) invalidateCache(ctx context.Context, in *invalidateInput) (inva
 }
 
 type invalidateNamespaceInput struct {
-	Namespace string `query:"namespace" maxLength:"64"`
+	Namespace string `query:"namespace" maxLength:"64" doc:"the same as in the body"`
 	Body      *struct {
 		Namespace string `json:"namespace,omitempty" maxLength:"64" example:"search"`
 	}

@@ -211,7 +211,7 @@ func optionalID(id *string, what string) (*uuid.UUID, error) {
 
 type currentContextInput struct {
 	SessionID      string `query:"session_id" doc:"without it, the last context of no conversation"`
-	SessionIDCamel string `query:"sessionId"`
+	SessionIDCamel string `query:"sessionId" doc:"the same as session_id"`
 }
 
 // currentContext returns null where there is no context.

@@ -20,7 +20,7 @@ type conversationsInput struct {
 	Archived string `query:"archived" doc:"true or false; both by default"`
 	Search   string `query:"search" maxLength:"200" doc:"a part of the title"`
 	Folder   string `query:"folder_id" doc:"a folder, or none for conversations in no folder"`
-	FolderID string `query:"folderId"`
+	FolderID string `query:"folderId" doc:"the same as folder_id"`
 }
 
 // filter is what the query selects.

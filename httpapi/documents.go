@@ -137,12 +137,12 @@ func idOrNil(id *uuid.UUID) *string {
 
 type documentsInput struct {
 	Paging
-	Status     string `query:"status" enum:"uploaded,processing,indexed,failed"`
-	SourceType string `query:"source_type"`
-	Specialty  string `query:"specialty"`
-	Category   string `query:"category"`
+	Status     string `query:"status" enum:"uploaded,processing,indexed,failed" doc:"those in this state"`
+	SourceType string `query:"source_type" doc:"exactly this one"`
+	Specialty  string `query:"specialty" doc:"exactly this one"`
+	Category   string `query:"category" doc:"exactly this one"`
 	Search     string `query:"search" maxLength:"200" doc:"a part of the title or the filename"`
-	Sort       string `query:"sort" enum:"created_at,-created_at,updated_at,-updated_at,title,-title,filename,-filename,size,-size"`
+	Sort       string `query:"sort" enum:"created_at,-created_at,updated_at,-updated_at,title,-title,filename,-filename,size,-size" doc:"newest first by default; a minus turns the order round"`
 }
 
 // documentStates are the states that a status on the wire stands for.
@@ -298,7 +298,7 @@ func (s *Server) listPassages(ctx context.Context, in *passagesInput) (passageLi
 
 type pageInput struct {
 	ID         string `path:"id"`
-	Page       int    `query:"page" minimum:"1" maximum:"1000000" default:"1"`
+	Page       int    `query:"page" minimum:"1" maximum:"1000000" default:"1" doc:"counted from 1"`
 	Generation int    `query:"generation" minimum:"0" maximum:"1000000000" doc:"0, the default, is the active one"`
 }
 

@@ -58,7 +58,7 @@ func appendObject(out []byte, v any, spans *[]span) ([]byte, error) {
 	}
 	if o := o.(*structEncoder); o != nil {
 		value := reflect.ValueOf(v)
-		if _, ok := v.(doubler); ok {
+		if isTwins(t) {
 			value = value.Field(0)
 		}
 		return o.append(out, value, spans)
@@ -77,7 +77,7 @@ var objects sync.Map
 
 func topObject(t reflect.Type) *structEncoder {
 	switch {
-	case t.Implements(reflect.TypeFor[doubler]()):
+	case isTwins(t):
 		return objectOf(t)
 	case t.Kind() != reflect.Struct || t.Implements(reflect.TypeFor[rowsHolder]()) || marshalsItself(t) || marshalsItself(reflect.PointerTo(t)):
 		return nil
@@ -99,9 +99,17 @@ func findMembers(encoded []byte, spans *[]span) {
 // rowsHolder is an array[T].
 type rowsHolder interface{ list() any }
 
+// isTwins reports whether a type is twins of something. A pointer to twins is
+// not: it has their methods, but no field.
+func isTwins(t reflect.Type) bool {
+	return t.Kind() == reflect.Struct && t.Implements(reflect.TypeFor[doubler]())
+}
+
 func makeEncoder(t reflect.Type) encoder {
 	switch {
-	case t.Implements(reflect.TypeFor[doubler]()):
+	case t.Kind() == reflect.Pointer && !pointerMarshals(t):
+		return encodePointer
+	case isTwins(t):
 		o := objectOf(t)
 		return func(out []byte, v reflect.Value) ([]byte, error) { return o.append(out, v.Field(0), nil) }
 	case t.Implements(reflect.TypeFor[rowsHolder]()):
@@ -118,8 +126,6 @@ func makeEncoder(t reflect.Type) encoder {
 		return func(out []byte, v reflect.Value) ([]byte, error) { return strconv.AppendBool(out, v.Bool()), nil }
 	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
 		return func(out []byte, v reflect.Value) ([]byte, error) { return strconv.AppendInt(out, v.Int(), 10), nil }
-	case reflect.Pointer:
-		return encodePointer
 	case reflect.Slice:
 		return sliceEncoder(t)
 	case reflect.Struct:
@@ -136,6 +142,12 @@ func makeEncoder(t reflect.Type) encoder {
 
 func marshalsItself(t reflect.Type) bool {
 	return t.Implements(reflect.TypeFor[json.Marshaler]()) || t.Implements(reflect.TypeFor[encoding.TextMarshaler]())
+}
+
+// pointerMarshals reports whether encoding/json would call a method that pointers
+// have and what they point to has not.
+func pointerMarshals(t reflect.Type) bool {
+	return marshalsItself(t) && !marshalsItself(t.Elem())
 }
 
 // encodeOther leaves a value to encoding/json.
@@ -225,7 +237,7 @@ type span struct {
 // objectOf returns how a struct, or the one inside twins, is encoded; nil for a
 // type that is left to encoding/json.
 func objectOf(t reflect.Type) *structEncoder {
-	double := t.Implements(reflect.TypeFor[doubler]())
+	double := isTwins(t)
 	if double {
 		t = t.Field(0).Type
 	}

@@ -42,6 +42,13 @@ type everything struct {
 	private  int
 }
 
+type holder struct {
+	None *twins[embeddedPart]   `json:"none"`
+	One  *twins[embeddedPart]   `json:"one_one"`
+	Many []*twins[embeddedPart] `json:"many"`
+	List *array[int]            `json:"list"`
+}
+
 type stringly struct {
 	N int `json:"n,string"`
 }
@@ -70,6 +77,9 @@ func TestRepliesAreEncodedAsEncodingJSONDoes(t *testing.T) {
 		[]everything{full("a"), full("")},
 		stringly{1},
 		[]any{1, "x", nil, full("y")},
+		holder{One: new(both(embeddedPart{"a", "b"})), Many: []*twins[embeddedPart]{nil, new(both(embeddedPart{}))}},
+		both(holder{One: new(both(embeddedPart{"a", "b"})), List: &array[int]{rows: []int{1}}}),
+		new(both(holder{})), (*twins[holder])(nil), (*array[int])(nil), &array[int]{rows: []int{}},
 	} {
 		var want bytes.Buffer
 		enc := json.NewEncoder(&want)
@@ -83,6 +93,10 @@ func TestRepliesAreEncodedAsEncodingJSONDoes(t *testing.T) {
 		}
 		if diff := cmp.Diff("before "+want.String(), string(got)+"\n"); diff != "" {
 			t.Errorf("%T (-want +got):\n%s", v, diff)
+		}
+		got, err = appendObject(nil, v, new([]span))
+		if diff := cmp.Diff(want.String(), string(got)+"\n"); diff != "" || err != nil {
+			t.Errorf("the reply %T: %v (-want +got):\n%s", v, err, diff)
 		}
 	}
 }

@@ -17,6 +17,9 @@ import (
 	"github.com/voiceassist/backend/export"
 )
 
+// branchQuery names the branch to export.
+var branchQuery = []formField{{name: "branch_id", doc: "main by default"}, {name: "branchId", doc: "the same as branch_id"}}
+
 // exportPage is how many messages an export loads at a time.
 const exportPage = 100
 

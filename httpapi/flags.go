@@ -102,7 +102,7 @@ func jsonOrNull(value json.RawMessage) json.RawMessage {
 type flagsInput struct {
 	Paging
 	Archived    string `query:"archived" doc:"true or false; both by default"`
-	Environment string `query:"environment"`
+	Environment string `query:"environment" doc:"those of this environment"`
 	Search      string `query:"search" maxLength:"200" doc:"a part of the name or the description"`
 }
 

@@ -27,6 +27,9 @@ const streamHeartbeat = 15 * time.Second
 // streamRetry is how long a browser waits before it connects again.
 const streamRetry = 3 * time.Second
 
+// streamQuery is how a page that cannot send Last-Event-ID continues a stream.
+var streamQuery = []formField{{name: "last_event_id", doc: "the id of the last event, where the header Last-Event-ID does not say it"}}
+
 // flagStream is a stream of events that tells a client what the flags say.
 type flagStream struct {
 	s      *Server

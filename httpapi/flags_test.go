@@ -7,7 +7,6 @@ import (
 	"sync"
 	"testing"
 
-
 	voiceassist "github.com/voiceassist/backend"
 	"github.com/voiceassist/backend/flags"
 	"github.com/voiceassist/backend/httpapi"

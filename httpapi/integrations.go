@@ -44,7 +44,7 @@ func (eventsBody) named() string { return "events" }
 type eventsInput struct {
 	StartDate  string `query:"start_date" doc:"RFC 3339, a date or a time"`
 	EndDate    string `query:"end_date" doc:"not before start_date"`
-	CalendarID string `query:"calendar_id" maxLength:"255"`
+	CalendarID string `query:"calendar_id" maxLength:"255" doc:"the default calendar without it"`
 }
 
 func (s *Server) listEvents(_ context.Context, in *eventsInput) (eventsBody, error) {
@@ -167,7 +167,7 @@ func (discoveredBody) named() string { return "files" }
 
 type discoverInput struct {
 	Path      string `query:"path" doc:"/ by default"`
-	Recursive bool   `query:"recursive"`
+	Recursive bool   `query:"recursive" doc:"folders inside it, too"`
 }
 
 func (s *Server) discoverFiles(_ context.Context, in *discoverInput) (discoveredBody, error) {

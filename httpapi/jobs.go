@@ -13,8 +13,8 @@ type jobBody struct {
 	ID           string               `json:"id"`
 	DocumentID   string               `json:"document_id"`
 	Kind         voiceassist.JobKind  `json:"kind" enum:"index,delete"`
-	State        voiceassist.JobState `json:"state" enum:"pending,running,completed,failed,superseded,cancelled"`
-	Status       voiceassist.JobState `json:"status" enum:"pending,running,completed,failed,superseded,cancelled"`
+	State        voiceassist.JobState `json:"state" enum:"pending,running,completed,failed,superseded,cancelled" doc:"those in this state"`
+	Status       voiceassist.JobState `json:"status" enum:"pending,running,completed,failed,superseded,cancelled" doc:"those in this state"`
 	Queue        voiceassist.Queue    `json:"queue"`
 	Stage        voiceassist.Stage    `json:"stage"`
 	Attempts     int                  `json:"attempts"`
@@ -76,8 +76,8 @@ func jobOf(j voiceassist.Job) twins[jobBody] {
 
 type jobsInput struct {
 	Paging
-	State      string `query:"state" enum:"pending,running,completed,failed,superseded,cancelled"`
-	DocumentID string `query:"document_id"`
+	State      string `query:"state" enum:"pending,running,completed,failed,superseded,cancelled" doc:"those in this state"`
+	DocumentID string `query:"document_id" doc:"those of this document"`
 }
 
 func (s *Server) listJobs(ctx context.Context, in *jobsInput) (array[twins[jobBody]], error) {

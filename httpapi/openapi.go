@@ -155,7 +155,7 @@ func (d described) errors() []int {
 		statuses = append(statuses, http.StatusUnsupportedMediaType)
 	}
 	if d.cookie {
-		statuses = append(statuses, http.StatusForbidden)
+		statuses = append(statuses, http.StatusForbidden) // to a page of another origin
 	}
 	if d.namesThings() {
 		statuses = append(statuses, http.StatusNotFound)
@@ -183,7 +183,7 @@ func (d described) namesThings() bool {
 
 // success is a response that is no error.
 func (b *builder) success(d described, status int, t reflect.Type) object {
-	r := object{"description": http.StatusText(status), "headers": headersOf(d, t)}
+	r := object{"description": http.StatusText(status), "headers": headersOf(d, status, t)}
 	switch {
 	case status == http.StatusSwitchingProtocols:
 		return object{"description": "The socket is open; /asyncapi.json has what goes over it"}
@@ -214,16 +214,16 @@ func mediaSchema(mediaType string) object {
 // type share both.
 func (b *builder) replyContent(t reflect.Type) object {
 	if t == nil {
-		return object{"schema": b.ref(envelopeSchema), "example": b.example("", b.ref(envelopeSchema), 0)}
+		return object{"schema": b.ref(envelopeSchema), "example": b.example("", b.ref(envelopeSchema), nil)}
 	}
 	schema := b.wire(t)
 	name, ok := b.replyName(t)
 	if !ok {
-		return object{"schema": schema, "example": b.example("", schema, 0)}
+		return object{"schema": schema, "example": b.example("", schema, nil)}
 	}
 	if b.components[name] == nil {
 		b.components[name] = schema
-		b.examples[name] = object{"summary": "Success", "value": b.example("", schema, 0)}
+		b.examples[name] = object{"summary": "Success", "value": b.example("", schema, nil)}
 	}
 	return object{
 		"schema":   b.ref(name),

@@ -108,12 +108,31 @@ var exampleNumbers = map[string]float64{
 	"total_documents": 1, "total_pages": 1, "total_tokens": 41210, "vector_count": 118, "version": 1, "year": 2026,
 }
 
-// exampleDepth ends examples of types that contain themselves.
-const exampleDepth = 8
+// maxNesting is how often a type stands inside itself in an example.
+const maxNesting = 2
+
+// nested reports whether a schema is a component that the value around it is
+// inside of often enough. Inside are the components that are being shown.
+func nested(schema object, inside []string) bool {
+	ref, _ := schema["$ref"].(string)
+	n := 0
+	for _, each := range inside {
+		if each == ref {
+			n++
+		}
+	}
+	return n >= maxNesting
+}
 
 // example returns a value that a schema allows, made up from the schema and the
-// name of the field that has it.
-func (s *schemas) example(name string, schema object, depth int) any {
+// name of the field that has it. Inside are the components around it.
+func (s *schemas) example(name string, schema object, inside []string) any {
+	if nested(schema, inside) {
+		return nil
+	}
+	if ref, ok := schema["$ref"].(string); ok {
+		inside = append(slices.Clip(inside), ref)
+	}
 	schema = s.merged(schema)
 	if examples, ok := schema["examples"].([]any); ok {
 		return examples[0]
@@ -126,18 +145,21 @@ func (s *schemas) example(name string, schema object, depth int) any {
 	}
 	for _, either := range []string{"anyOf", "oneOf"} {
 		if options, ok := schema[either].([]any); ok {
-			return s.example(name, options[0].(object), depth)
+			return s.example(name, options[0].(object), inside)
 		}
 	}
 	name = snakeCase(name)
 	switch {
-	case depth > exampleDepth, allows(schema, "null") && (strings.Contains(name, "error") || name == "superseded_by"):
+	case allows(schema, "null") && (strings.Contains(name, "error") || name == "superseded_by"):
 		return nil
 	case allows(schema, "object"):
-		return s.exampleObject(schema, depth)
+		return s.exampleObject(schema, inside)
 	case allows(schema, "array"):
 		items, _ := schema["items"].(object)
-		return []any{s.example(strings.TrimSuffix(name, "s"), items, depth+1)}
+		if nested(items, inside) {
+			return []any{}
+		}
+		return []any{s.example(strings.TrimSuffix(name, "s"), items, inside)}
 	case allows(schema, "string"):
 		return exampleText(name, schema)
 	case allows(schema, "boolean"):
@@ -177,17 +199,17 @@ func (s *schemas) merged(schema object) object {
 	return whole
 }
 
-func (s *schemas) exampleObject(schema object, depth int) any {
+func (s *schemas) exampleObject(schema object, inside []string) any {
 	o := object{}
 	properties, _ := schema["properties"].(object)
 	for _, name := range slices.Sorted(maps.Keys(properties)) {
-		o[name] = s.example(name, properties[name].(object), depth+1)
+		o[name] = s.example(name, properties[name].(object), inside)
 	}
 	if o["title"] != nil && o["name"] != nil {
 		o["name"] = o["title"]
 	}
 	if values, ok := schema["additionalProperties"].(object); ok && len(properties) == 0 && len(values) > 0 {
-		o["example"] = s.example("", values, depth+1)
+		o["example"] = s.example("", values, inside)
 	}
 	return o
 }

@@ -2,8 +2,10 @@ package httpapi
 
 import (
 	"encoding/json"
+	"maps"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode"
 )
@@ -31,6 +33,12 @@ func (b *builder) parameters(d described) []any {
 		}
 		return parameters
 	}
+	if d.ranges {
+		parameters = append(parameters, object{
+			"name": "Range", "in": "header", "required": false, "schema": object{"type": "string", "examples": []any{"bytes=0-1023"}},
+			"description": "one range of bytes; anything else is answered with the whole",
+		})
+	}
 	for segment := range strings.SplitSeq(publicPath(d.op.Path), "/") {
 		if name, ok := strings.CutPrefix(segment, "{"); ok {
 			parameters = append(parameters, object{
@@ -40,7 +48,7 @@ func (b *builder) parameters(d described) []any {
 	}
 	for _, q := range d.query {
 		parameters = append(parameters, object{
-			"name": q.name, "in": "query", "required": q.required, "description": q.doc, "schema": object{"type": "string"},
+			"name": q.name, "in": "query", "required": q.required, "description": q.doc, "schema": q.valueSchema(),
 		})
 	}
 	return parameters
@@ -67,8 +75,12 @@ func (b *builder) shared(parameter object) object {
 func (b *builder) requestBody(d described) object {
 	switch {
 	case d.form != nil:
-		schema := formSchema(d.form)
-		return object{"required": true, "content": object{"multipart/form-data": object{"schema": schema}}}
+		content := object{"multipart/form-data": object{"schema": formSchema(d.form)}}
+		if d.orJSON != nil {
+			schema := b.of(d.orJSON)
+			content["application/json"] = object{"schema": schema, "example": b.example("", schema, nil)}
+		}
+		return object{"required": true, "content": content}
 	case d.input == nil || d.input.RequestBody == nil:
 		return nil
 	}
@@ -82,19 +94,44 @@ func (b *builder) requestBody(d described) object {
 			continue
 		}
 		if resolved := b.resolve(schema); len(resolved) > 0 {
-			media["example"] = b.example("", schema, 0)
+			media["example"] = b.example("", schema, nil)
 		}
 	}
 	return body
 }
 
+// valueSchema is the schema of a field's value.
+func (f formField) valueSchema() object {
+	switch {
+	case f.file:
+		return object{"type": "string", "format": "binary"}
+	case f.schema != nil:
+		return maps.Clone(f.schema)
+	}
+	return object{"type": "string"}
+}
+
+// queryOf are the parameters that the tags of a struct's fields tell, for routes
+// whose query huma does not read.
+func queryOf[T any]() []formField {
+	var fields []formField
+	for _, f := range reflect.VisibleFields(reflect.TypeFor[T]()) {
+		q := formField{name: f.Tag.Get("query"), doc: f.Tag.Get("doc"), schema: object{"type": "string"}}
+		if values := f.Tag.Get("enum"); values != "" {
+			q.schema["enum"] = append(enumOf(values, q.schema), "")
+		}
+		if length, err := strconv.Atoi(f.Tag.Get("maxLength")); err == nil {
+			q.schema["maxLength"] = length
+		}
+		fields = append(fields, q)
+	}
+	return fields
+}
+
 func formSchema(fields []formField) object {
 	properties, required := object{}, []string{}
 	for _, f := range fields {
-		p := object{"type": "string"}
-		if f.file {
-			p = object{"type": "string", "format": "binary"}
-		}
+		p := f.valueSchema()
 		if f.doc != "" {
 			p["description"] = f.doc
 		}

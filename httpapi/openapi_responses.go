@@ -15,21 +15,22 @@ import (
 // failures are the errors that an operation can end with, by status: the names
 // of the components and what they mean.
 var failures = map[int]struct{ name, meaning string }{
-	http.StatusBadRequest:            {"BadRequest", "The body is not JSON, or the request is not valid HTTP"},
-	http.StatusUnauthorized:          {"Unauthorized", "No token, or one that is not valid (any more)"},
-	http.StatusForbidden:             {"Forbidden", "The caller may not do this"},
-	http.StatusNotFound:              {"NotFound", "There is no such thing, it belongs to somebody else, or the id is not an id"},
-	http.StatusMethodNotAllowed:      {"MethodNotAllowed", "The path has other methods, which the header Allow names"},
-	http.StatusRequestTimeout:        {"RequestTimeout", "The request did not arrive in time"},
-	http.StatusConflict:              {"Conflict", "What is there does not allow it"},
-	http.StatusGone:                  {"Gone", "It was there and has expired"},
-	http.StatusRequestEntityTooLarge: {"PayloadTooLarge", "The body is larger than is taken: 1 MiB of JSON, or a file beyond its limit"},
-	http.StatusUnsupportedMediaType:  {"UnsupportedMediaType", "The file is of a type that is not taken, judged by its content"},
-	http.StatusUnprocessableEntity:   {"ValidationError", "The request was understood and a value in it is not valid"},
-	http.StatusUpgradeRequired:       {"UpgradeRequired", "This path speaks WebSocket"},
-	http.StatusTooManyRequests:       {"TooManyRequests", "Too many requests; Retry-After says when to come back"},
-	http.StatusInternalServerError:   {"InternalError", "A mistake of ours, told only to our log"},
-	http.StatusServiceUnavailable:    {"ServiceUnavailable", "Something that is needed does not answer, is full or is not configured"},
+	http.StatusBadRequest:                   {"BadRequest", "The body is not JSON, or the request is not valid HTTP"},
+	http.StatusUnauthorized:                 {"Unauthorized", "No token, or one that is not valid (any more)"},
+	http.StatusForbidden:                    {"Forbidden", "The caller may not do this"},
+	http.StatusNotFound:                     {"NotFound", "There is no such thing, it belongs to somebody else, or the id is not an id"},
+	http.StatusMethodNotAllowed:             {"MethodNotAllowed", "The path has other methods, which the header Allow names"},
+	http.StatusRequestTimeout:               {"RequestTimeout", "The request did not arrive in time"},
+	http.StatusConflict:                     {"Conflict", "What is there does not allow it"},
+	http.StatusGone:                         {"Gone", "It was there and has expired"},
+	http.StatusRequestEntityTooLarge:        {"PayloadTooLarge", "The body is larger than is taken: 1 MiB of JSON, or a file beyond its limit"},
+	http.StatusUnsupportedMediaType:         {"UnsupportedMediaType", "The file is of a type that is not taken, judged by its content"},
+	http.StatusUnprocessableEntity:          {"ValidationError", "The request was understood and a value in it is not valid"},
+	http.StatusRequestedRangeNotSatisfiable: {"RangeNotSatisfiable", "The file does not have the bytes that were asked for; Content-Range says how many it has"},
+	http.StatusUpgradeRequired:              {"UpgradeRequired", "This path speaks WebSocket"},
+	http.StatusTooManyRequests:              {"TooManyRequests", "Too many requests; Retry-After says when to come back"},
+	http.StatusInternalServerError:          {"InternalError", "A mistake of ours, told only to our log"},
+	http.StatusServiceUnavailable:           {"ServiceUnavailable", "Something that is needed does not answer, is full or is not configured"},
 }
 
 // failure returns the response for a status, which all operations share.
@@ -59,6 +60,8 @@ func failureResponse(status int, meaning string) object {
 		headers = append(headers, "Retry-After", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset")
 	case http.StatusServiceUnavailable:
 		headers = append(headers, "Retry-After")
+	case http.StatusRequestedRangeNotSatisfiable:
+		headers = append(headers, "Content-Range")
 	}
 	return object{
 		"description": meaning,
@@ -154,6 +157,8 @@ var headers = map[string]struct{ doc, kind, example string }{
 	"WWW-Authenticate":      {"how to authenticate", "string", "Bearer"},
 	"X-Total-Count":         {"how many rows there are beside those of this page", "integer", "1"},
 	"Content-Disposition":   {"the name under which to save the file", "string", "attachment; filename=guideline.pdf"},
+	"Accept-Ranges":         {"that a part of the file may be asked for", "string", "bytes"},
+	"Content-Range":         {"which bytes of the file these are, and how many it has", "string", "bytes 0-1023/1482711"},
 	"Allow":                 {"the methods that the path has", "string", "GET, HEAD"},
 }
 
@@ -176,7 +181,7 @@ func headerRefs(names ...string) object {
 }
 
 // headersOf are the headers of a success.
-func headersOf(d described, t reflect.Type) object {
+func headersOf(d described, status int, t reflect.Type) object {
 	names := []string{"X-Request-ID"}
 	if d.rate != rateNone {
 		names = append(names, "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset")
@@ -186,6 +191,12 @@ func headersOf(d described, t reflect.Type) object {
 	}
 	if slices.ContainsFunc(d.produces, isDownload) {
 		names = append(names, "Content-Disposition")
+	}
+	if d.ranges {
+		names = append(names, "Accept-Ranges")
+	}
+	if status == http.StatusPartialContent {
+		names = append(names, "Content-Range")
 	}
 	return headerRefs(names...)
 }

@@ -42,6 +42,8 @@ type route struct {
 	produces []string             // media types of success, JSON if there are none
 	form     []formField          // of a multipart body
 	query    []formField          // query parameters of a raw route
+	orJSON   reflect.Type         // what may come instead of a form; nil if nothing may
+	ranges   bool                 // a part of the body may be asked for
 	replies  map[int]reflect.Type // resources of a raw route, by status
 
 	sessionOnly bool          // not for API keys
@@ -50,12 +52,13 @@ type route struct {
 	flag        string        // which has to be on for the caller; "": none
 }
 
-// formField describes a part of a multipart body.
+// formField describes a part of a multipart body, or a query parameter.
 type formField struct {
 	name     string
 	doc      string
 	file     bool
 	required bool
+	schema   object // of any text unless it says more
 }
 
 // option changes how a route is registered.
@@ -84,7 +87,17 @@ func takesForm(fields ...formField) option { return func(r *route) { r.form = fi
 // takesQuery names query parameters of a raw route.
 func takesQuery(fields ...formField) option { return func(r *route) { r.query = fields } }
 
-// replies says that a raw route answers a status with a resource of type T.
+// orJSON says that T may come as JSON instead of the form.
+func orJSON[T any]() option { return func(r *route) { r.orJSON = reflect.TypeFor[T]() } }
+
+// ranges says that a part of the body may be asked for.
+func ranges(r *route) {
+	r.ranges = true
+	r.op.Errors = append(r.op.Errors, http.StatusPartialContent, http.StatusRequestedRangeNotSatisfiable)
+}
+
+// replies says that a route answers a status with a resource of type T. Other
+// routes than raw ones need it only for a second status of success.
 func replies[T any](status int) option {
 	return func(r *route) {
 		if r.replies == nil {
@@ -327,14 +340,11 @@ func (a access) rate() rateName {
 	return rateSession
 }
 
-// errors are the statuses with which a caller can be refused.
+// errors are the statuses with which a caller can be refused. Whoever is signed
+// in may have come with an API key that does not reach as far.
 func (a access) errors() []int {
-	switch a {
-	case anyone, guest:
+	if a == anyone || a == guest {
 		return nil
-	case signedIn:
-		return []int{http.StatusUnauthorized}
-	default:
-		return []int{http.StatusUnauthorized, http.StatusForbidden}
 	}
+	return []int{http.StatusUnauthorized, http.StatusForbidden}
 }

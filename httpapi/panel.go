@@ -75,7 +75,7 @@ func (s *Server) panelSummary(ctx context.Context, _ *none) (summaryBody, error)
 }
 
 type metricsInput struct {
-	Days int `query:"days" minimum:"1" maximum:"365" default:"30"`
+	Days int `query:"days" minimum:"1" maximum:"365" default:"30" doc:"how many days back"`
 }
 
 // dayBody is a figure of one day, which begins and ends at midnight UTC.

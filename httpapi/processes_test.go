@@ -229,6 +229,9 @@ func (e *sse) want(kind string) (id string, data map[string]any) {
 		if err := json.Unmarshal([]byte(fields["data"]), &data); err != nil {
 			e.t.Fatal(err)
 		}
+		if err := theSockets(e.t).check("watchFlags", kind, any(data)); err != nil {
+			e.t.Errorf("an event is not as the AsyncAPI document says: %v", err)
+		}
 		return fields["id"], data
 	}
 }

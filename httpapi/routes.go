@@ -101,9 +101,9 @@ func (s *Server) libraryAdminRoutes() {
 	patch(sec, "/api/admin/kb/documents/{id}", admin, "Change what is said of a document", s.updateDocument, fails(404, 409, 422))
 	get(sec, "/api/admin/kb/documents/{id}/passages", viewer, "The text as indexed", s.listPassages)
 	raw(sec, "GET", "/api/admin/kb/documents/{id}/file", viewer, "The original", s.original, withCookie, produces("*/*"))
-	raw(sec, "POST", "/api/admin/kb/documents", admin, "Upload a document", s.upload, takesForm(uploadForm...), status(202), replies[twins[uploadedBody]](202))
-	raw(sec, "POST", "/api/admin/kb/upload", admin, "Upload a document", s.upload, takesForm(uploadForm...), status(202), replies[twins[uploadedBody]](202))
-	raw(sec, "POST", "/api/kb/documents", admin, "Upload a document", s.upload, takesForm(uploadForm...), status(202), replies[twins[uploadedBody]](202))
+	raw(sec, "POST", "/api/admin/kb/documents", admin, "Upload a document", s.upload, takesForm(uploadForm...), takesQuery(uploadForm[1:]...), status(202), replies[twins[uploadedBody]](202))
+	raw(sec, "POST", "/api/admin/kb/upload", admin, "Upload a document", s.upload, takesForm(uploadForm...), takesQuery(uploadForm[1:]...), status(202), replies[twins[uploadedBody]](202))
+	raw(sec, "POST", "/api/kb/documents", admin, "Upload a document", s.upload, takesForm(uploadForm...), takesQuery(uploadForm[1:]...), status(202), replies[twins[uploadedBody]](202))
 	post(sec, "/api/admin/kb/documents/{id}/reindex", admin, "Index a document again", s.reindexDocument, status(202))
 	post(sec, "/api/admin/kb/reindex", admin, "Index documents again", s.reindex, status(202))
 	del(sec, "/api/admin/kb/documents/{id}", admin, "Delete a document", s.deleteDocument)
@@ -128,7 +128,7 @@ func (s *Server) conversationRoutes() {
 	post(sec, "/api/conversations/{id}/branches", signedIn, "Fork a conversation after a message", s.createBranch, status(201), fails(404, 409))
 	get(sec, "/api/conversations/{id}/branches/{bid}/messages", signedIn, "The messages of a branch", s.listBranchMessages)
 	get(sec, "/api/conversations/{id}/messages", signedIn, "The messages of a branch", s.listMessages)
-	post(sec, "/api/conversations/{id}/messages", signedIn, "Store a message", s.addMessage, status(201))
+	post(sec, "/api/conversations/{id}/messages", signedIn, "Store a message", s.addMessage, status(201), replies[twins[turnBody]](200))
 	patch(sec, "/api/conversations/{id}/messages/{mid}", signedIn, "Change what the user said", s.updateMessage, fails(404, 409))
 	del(sec, "/api/conversations/{id}/messages/{mid}", signedIn, "Delete a message", s.deleteMessage, fails(404, 409))
 	post(sec, "/api/conversations/{id}/messages/{mid}/regenerate", signedIn, "Answer a question again, and wait for the answer", s.regenerate, lasting(answerTimeout), fails(404, 409, 503))
@@ -150,19 +150,19 @@ func (s *Server) folderRoutes() {
 	get(sec, "/api/sessions/{id}/shares", signedIn, "The links to a conversation that work", s.listShares, fails(404))
 	del(sec, "/api/sessions/{id}/share/{token}", signedIn, "Revoke a link", s.revokeShare, fails(404))
 	get(sec, "/api/shared/{token}", guest, "Read a shared conversation", s.openShare, withCookie, fails(401, 404, 410))
-	raw(sec, "GET", "/api/sessions/{id}/export/markdown", signedIn, "A conversation as Markdown", s.exportMarkdown, withCookie, produces("text/markdown"), fails(404))
-	raw(sec, "GET", "/api/sessions/{id}/export/pdf", signedIn, "A conversation as PDF", s.exportPDF, withCookie, produces("application/pdf"), fails(404, 413, 503))
+	raw(sec, "GET", "/api/sessions/{id}/export/markdown", signedIn, "A conversation as Markdown", s.exportMarkdown, withCookie, takesQuery(branchQuery...), produces("text/markdown"), fails(404))
+	raw(sec, "GET", "/api/sessions/{id}/export/pdf", signedIn, "A conversation as PDF", s.exportPDF, withCookie, takesQuery(branchQuery...), produces("application/pdf"), fails(404, 413, 503))
 }
 
 // Files, and attachments of messages.
 func (s *Server) fileRoutes() {
 	sec := section{s, "Files"}
-	raw(sec, "POST", "/api/files/upload", signedIn, "Upload a file", s.uploadFile, takesForm(fileForm...), status(201), fails(413, 422, 503))
-	raw(sec, "GET", "/api/files/{id}", signedIn, "Download a file", s.downloadFile, withCookie, produces("application/octet-stream"), fails(404, 416))
+	raw(sec, "POST", "/api/files/upload", signedIn, "Upload a file", s.uploadFile, takesForm(fileForm...), status(201), replies[twins[FileBody]](201), fails(413, 422, 503))
+	raw(sec, "GET", "/api/files/{id}", signedIn, "Download a file", s.downloadFile, withCookie, produces("application/octet-stream"), ranges, fails(404))
 	del(sec, "/api/files/{id}", signedIn, "Delete a file", s.deleteFile, fails(404))
-	raw(sec, "POST", "/api/messages/{id}/attachments", signedIn, "Attach a file to a message", s.attach, takesForm(fileForm...), status(201), fails(404, 409, 413, 422, 503))
+	raw(sec, "POST", "/api/messages/{id}/attachments", signedIn, "Attach a file to a message", s.attach, takesForm(fileForm...), orJSON[attachInput](), status(201), replies[twins[attachmentBody]](201), fails(404, 409, 413, 422, 503))
 	get(sec, "/api/messages/{id}/attachments", signedIn, "The attachments of a message", s.listAttachments, fails(404))
-	raw(sec, "GET", "/api/attachments/{id}/download", signedIn, "Download an attachment", s.downloadAttachment, withCookie, produces("application/octet-stream"), fails(404, 416))
+	raw(sec, "GET", "/api/attachments/{id}/download", signedIn, "Download an attachment", s.downloadAttachment, withCookie, produces("application/octet-stream"), ranges, fails(404))
 	del(sec, "/api/attachments/{id}", signedIn, "Delete an attachment", s.deleteAttachment, fails(404))
 	s.reportRoutes()
 }
@@ -200,7 +200,7 @@ func (s *Server) socketRoutes() {
 	sec := section{s, "Chat socket"}
 	raw(sec, "GET", "/ws", anyone, "The chat socket", s.sockets.handler(), limitedBy(rateNone), takesQuery(socketQuery...), fails(429))
 	raw(sec, "GET", "/api/flags/stream", signedIn, "What the feature flags say to the caller, as a stream of events", s.streamFlags,
-		withCookie, withQueryToken, fails(503), produces("text/event-stream"))
+		withCookie, withQueryToken, fails(503), takesQuery(streamQuery...), produces("text/event-stream"))
 }
 
 // The admin panel: its figures, and users as it sees them.
@@ -227,7 +227,8 @@ func (s *Server) panelRoutes() {
 func (s *Server) auditRoutes() {
 	sec := section{s, "Audit"}
 	get(sec, "/api/admin/panel/audit-logs", viewer, "The audit log, newest entry first", s.listAudit)
-	raw(sec, "GET", "/api/admin/panel/audit-logs/export", viewer, "The audit log as a file", s.exportAudit, withCookie, produces("text/csv", "application/json"))
+	raw(sec, "GET", "/api/admin/panel/audit-logs/export", viewer, "The audit log as a file", s.exportAudit, withCookie,
+		takesQuery(auditExportQuery...), produces("text/csv", "application/json"))
 	get(sec, "/api/admin/panel/audit-logs/verify", viewer, "Check the chain of the audit log", s.verifyAudit)
 	get(sec, "/api/admin/kb/documents/{id}/audit", viewer, "What happened to a document", s.documentHistory)
 }
@@ -270,7 +271,7 @@ func (s *Server) flagRoutes() {
 func (s *Server) voiceRoutes() {
 	sec, on := section{s, "Voice"}, switchedBy(voiceassist.FlagVoice)
 	post(sec, "/api/voice/session", signedIn, "Begin to speak", s.startVoice, status(201), fails(404, 422, 503), on)
-	raw(sec, "POST", "/api/voice/audio", signedIn, "Send a recording", s.sendAudio, takesForm(audioForm...), status(202), fails(413, 415, 422, 503), on)
+	raw(sec, "POST", "/api/voice/audio", signedIn, "Send a recording", s.sendAudio, takesForm(audioForm...), takesQuery(audioQuery...), status(202), replies[twins[transcriptBody]](202), fails(413, 415, 422, 503), on)
 	get(sec, "/api/voice/audio/{id}", signedIn, "What was said in a recording", s.getAudio, fails(404), on)
 	post(sec, "/api/voice/transcribe", signedIn, "Write down what is said", s.transcribe, takes(maxTranscribeBytes), fails(413, 415, 422, 503), on)
 	post(sec, "/api/voice/synthesize", signedIn, "Speak a text", s.synthesize, produces("audio/mpeg"), fails(422, 503), on)

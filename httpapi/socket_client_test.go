@@ -119,6 +119,8 @@ func (e event) number(name string) int {
 type chatSocket struct {
 	t    *testing.T
 	conn *websocket.Conn
+
+	operation string // of the AsyncAPI document, which has its frames
 }
 
 // dial opens a socket at path without reading from it.
@@ -138,7 +140,11 @@ func (s *suite) dial(path string, o *websocket.DialOptions) *chatSocket {
 		defer resp.Body.Close()
 	}
 	s.t.Cleanup(func() { _ = conn.CloseNow() })
-	return &chatSocket{s.t, conn}
+	operation := "hearAnswers"
+	if strings.Contains(path, "/admin/panel/") {
+		operation = "watchPanel"
+	}
+	return &chatSocket{s.t, conn, operation}
 }
 
 // connect opens a socket and reads its greeting.
@@ -163,7 +169,7 @@ func (k *chatSocket) receive() (event, error) {
 	if err != nil {
 		return nil, err
 	}
-	checkFrame(k.t, data)
+	checkFrame(k.t, k.operation, data)
 	var e event
 	if err := json.Unmarshal(data, &e); err != nil {
 		return nil, fmt.Errorf("%s: %w", data, err)

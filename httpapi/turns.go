@@ -23,7 +23,7 @@ type messagesInput struct {
 	Paging
 	ID            string `path:"id"`
 	BranchID      string `query:"branch_id" doc:"main by default"`
-	BranchIDCamel string `query:"branchId"`
+	BranchIDCamel string `query:"branchId" doc:"the same as branch_id"`
 }
 
 // messagesBody is a page of a branch, oldest message first.

@@ -204,7 +204,7 @@ type usersInput struct {
 	Search   string           `query:"search" maxLength:"200" doc:"a part of the address or the name"`
 	IsActive string           `query:"is_active" doc:"true or false; both by default"`
 	IsAdmin  string           `query:"is_admin" doc:"true or false; both by default"`
-	Role     voiceassist.Role `query:"role" enum:"user,viewer,admin"`
+	Role     voiceassist.Role `query:"role" enum:"user,viewer,admin" doc:"those of this role"`
 }
 
 func (in usersInput) filter(flat bool) (voiceassist.UserFilter, error) {

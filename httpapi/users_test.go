@@ -320,6 +320,9 @@ func TestADeletedUserIsShutOutAndMayBeTakenBackUntilErased(t *testing.T) {
 	if r.at("status") != "erased" {
 		t.Errorf("erased: %s", r.text)
 	}
+	if got := s.read(`SELECT count(*)::text FROM audit_people WHERE email = 'ada@example.org'`); got != "0" {
+		t.Errorf("%s audit entries still name an erased user", got)
+	}
 	s.want(404, s.do("GET", path, "", as(admin.Access)))
 	s.want(404, s.do("DELETE", path+"/permanent", "", as(admin.Access)))
 	s.want(401, s.do("POST", "/api/auth/login", credentials("ada@example.org")))
@@ -329,9 +332,6 @@ func TestADeletedUserIsShutOutAndMayBeTakenBackUntilErased(t *testing.T) {
 	}
 	if got := s.history(user); got != "user.deleted user.activated user.deleted user.deleted user.erased" {
 		t.Errorf("audited: %s", got)
-	}
-	if got := s.read(`SELECT count(*)::text FROM audit_people WHERE email = 'ada@example.org'`); got != "0" {
-		t.Errorf("%s audit entries still name an erased user", got)
 	}
 	if got := s.read(`SELECT count(*)::text FROM audit_entries WHERE user_id = $1`, user.User.ID); got == "0" {
 		t.Error("the entries of an erased user are gone")

@@ -105,6 +105,11 @@ var audioForm = []formField{
 	{name: "language", doc: "BCP 47, or auto"},
 }
 
+// audioQuery says how long the client waits for what was said.
+var audioQuery = []formField{{
+	name: "wait", doc: "seconds to wait for the transcript", schema: object{"type": "integer", "minimum": 0, "maximum": 60},
+}}
+
 // transcriptBody is what was said in a recording, or how far it has been
 // understood.
 type transcriptBody struct {
