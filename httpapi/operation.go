@@ -348,7 +348,7 @@ func (a access) allows(u voiceassist.User) error {
 }
 
 func (a access) rate() rateName {
-	if a == anyone {
+	if a == anyone || a == guest {
 		return rateAnonymous
 	}
 	return rateSession

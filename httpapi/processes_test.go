@@ -30,7 +30,11 @@ func startTwo(t *testing.T, change ...func(*httpapi.Options)) (one, two *suite, 
 	var o httpapi.Options
 	var run func()
 	one = start(t, append(change, func(options *httpapi.Options) {
-		a := &assistant{db: options.Chats.(*postgres.DB)}
+		a, ok := options.Assistant.(*assistant)
+		if !ok {
+			a = &assistant{}
+		}
+		a.db = options.Chats.(*postgres.DB)
 		options.Assistant, options.Activity = a, a.db
 		o = *options
 		run = join(t, options, rd)
@@ -150,6 +154,28 @@ func TestTypingAndTranscriptsReachTheUsersSocketsOfOtherProcesses(t *testing.T) 
 	stranger.want("pong")
 	if strings.Contains(one.log.String(), "secret") {
 		t.Error("the transcript is in the log")
+	}
+}
+
+func TestAnswerIsCancelledFromAnotherProcess(t *testing.T) {
+	t.Parallel()
+	one, two, _ := startTwo(t, func(o *httpapi.Options) { o.Assistant = &assistant{hold: make(chan struct{})} })
+	in := one.signIn(voiceassist.RoleUser)
+	asking, other := one.connect(in), two.connect(in)
+	asking.send(`{"type":"message_send","content":"Does aspirin help?"}`)
+	answer := asking.waitFor("chunk").text("message_id")
+	frames := asking.frames()
+	until(t, "the answer is cancelled", func() bool {
+		other.send(`{"type":"cancel","message_id":"` + answer + `"}`)
+		select {
+		case e := <-frames:
+			return e.text("type") == "message_done" && e.text("status") == "cancelled"
+		case <-time.After(50 * time.Millisecond):
+			return false
+		}
+	})
+	if n := one.count(`SELECT count(*) FROM messages WHERE id = $1 AND status = 'cancelled'`, answer); n != 1 {
+		t.Error("the stored answer is not cancelled")
 	}
 }
 

@@ -282,6 +282,7 @@ func (s *Server) countPassword(ctx context.Context, digest [32]byte) error {
 	link := "share:" + hex.EncodeToString(digest[:16])
 	for key, rate := range map[string]voiceassist.Rate{link: rateShare, link + ":" + clientKey(requestOf(ctx).ip): rateShareAddress} {
 		if d := s.o.Limits.Allow(ctx, key, rate); !d.Allowed {
+			requestOf(ctx).limit = &d
 			return &voiceassist.Error{
 				Code: voiceassist.RateLimited, Message: "Too many passwords were tried, try again later", RetryAfter: d.RetryAfter,
 			}

@@ -110,6 +110,9 @@ func TestSharePasswordsCannotBeTriedForEver(t *testing.T) {
 	a := &assistant{}
 	s, in := startChat(t, a, withLimits(t))
 	_, link, _ := s.shared(in, `{"password":"a password"}`)
+	if r := s.want(401, s.do("GET", link, "")); r.header.Get("X-RateLimit-Limit") != "300" {
+		t.Errorf("whoever opens a link may do it %s times", r.header.Get("X-RateLimit-Limit"))
+	}
 	statuses := map[int]int{}
 	for range 12 {
 		statuses[s.do("GET", link, "", header("X-Share-Password", "guess!")).status]++
@@ -117,7 +120,7 @@ func TestSharePasswordsCannotBeTriedForEver(t *testing.T) {
 	if statuses[401] != 10 || statuses[429] != 2 {
 		t.Errorf("the tries end with %v", statuses)
 	}
-	if r := s.want(429, s.do("GET", link, "", header("X-Share-Password", "a password"))); r.header.Get("Retry-After") == "" {
+	if r := s.want(429, s.do("GET", link, "", header("X-Share-Password", "a password"))); r.header.Get("Retry-After") == "" || r.header.Get("X-RateLimit-Limit") != "10" {
 		t.Errorf("told is %v", r.header)
 	}
 }

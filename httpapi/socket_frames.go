@@ -195,9 +195,7 @@ func (k *socket) resume(f clientFrame) error {
 func (k *socket) cancelAnswer(f clientFrame) error {
 	if f.MessageID == "" {
 		for _, id := range k.followed() {
-			if a := k.ss.answers.find(k.principal().User.ID, id); a != nil {
-				a.cancel()
-			}
+			k.ss.cancelAnswer(k.principal().User.ID, id)
 		}
 		return nil
 	}
@@ -205,9 +203,18 @@ func (k *socket) cancelAnswer(f clientFrame) error {
 	if err != nil {
 		return err
 	}
-	a.cancel()
+	k.ss.cancelAnswer(k.principal().User.ID, a.exchange.Answer.ID)
 	k.follow(a, math.MaxInt) // a socket that did not follow it is told how it ended
 	return nil
+}
+
+// cancelAnswer ends a user's answer, or has the process do it that writes it.
+func (ss *sockets) cancelAnswer(user, id uuid.UUID) {
+	if a := ss.answers.find(user, id); a != nil {
+		a.cancel()
+		return
+	}
+	ss.s.news.tell(topicCancel, cancellation{User: user, Answer: id})
 }
 
 // find returns the user's answer that a frame names, live or stored.

@@ -24,6 +24,7 @@ const (
 	topicTyping     = "typing"
 	topicTranscript = "transcript"
 	topicAdmin      = "admin"
+	topicCancel     = "cancel"
 )
 
 // Bounds of telling.
@@ -127,6 +128,18 @@ func (s *Server) listenToOthers() {
 	hear(s.news, topicTyping, func(t typing) { s.hub.relay(t.User, nil, t.frame()) })
 	hear(s.news, topicTranscript, func(t Transcript) { s.hub.relay(t.UserID, nil, t.frame()) })
 	hear(s.news, topicAdmin, func(e adminNews) { s.panels.event(e) })
+	hear(s.news, topicCancel, func(c cancellation) {
+		if a := s.sockets.answers.find(c.User, c.Answer); a != nil {
+			a.cancel()
+		}
+	})
+}
+
+// cancellation is that a user wants no more of an answer, which some other
+// process writes.
+type cancellation struct {
+	User   uuid.UUID `json:"user"`
+	Answer uuid.UUID `json:"answer"`
 }
 
 // typing is that a user begins or ends typing.

@@ -29,7 +29,7 @@ const (
 // uploadForm are the fields of an upload; all but the file may be in the query
 // instead.
 var uploadForm = []formField{
-	{name: "file", doc: "PDF, text, Markdown, HTML, DOCX, EPUB or XML", file: true, required: true},
+	{name: "file", doc: "PDF, text, Markdown or HTML", file: true, required: true},
 	{name: "title", doc: "by default the title found in the file, or its name"},
 	{name: "category"},
 	{name: "source_type"},
