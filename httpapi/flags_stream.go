@@ -62,9 +62,6 @@ func (s *Server) streamFlags(c *fiber.Ctx) error {
 		return err
 	}
 	who := requestOf(c.Context()).who
-	if s.hub.crowded(who.User.ID) {
-		return voiceassist.Errorf(voiceassist.RateLimited, "You have too many connections open")
-	}
 	c.Set("Content-Type", "text/event-stream; charset=utf-8")
 	c.Set("Cache-Control", "no-store")
 	c.Set("X-Accel-Buffering", "no") // nginx would hold events back
@@ -77,6 +74,11 @@ func (s *Server) streamFlags(c *fiber.Ctx) error {
 	if !s.hub.add(st, channelSSE) {
 		st.cancel()
 		return voiceassist.Errorf(voiceassist.Unavailable, "The server has no room for another stream, try again in a moment")
+	}
+	if s.hub.crowded(who.User.ID) {
+		s.hub.remove(st, channelSSE)
+		st.cancel()
+		return voiceassist.Errorf(voiceassist.RateLimited, "You have too many connections open")
 	}
 	known := c.Get("Last-Event-ID", c.Query("last_event_id"))
 	c.Context().SetConnectionClose()

@@ -347,6 +347,8 @@ func (a access) allows(u voiceassist.User) error {
 	return nil
 }
 
+// rate is by what requests are counted unless their route says otherwise.
+// Guests are counted by their address, which says nothing of who they are.
 func (a access) rate() rateName {
 	if a == anyone || a == guest {
 		return rateAnonymous

@@ -4,10 +4,12 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 
 	voiceassist "github.com/voiceassist/backend"
+	"github.com/voiceassist/backend/httpapi"
 )
 
 // shared begins a conversation with an answer and shares it.
@@ -123,6 +125,19 @@ func TestSharePasswordsCannotBeTriedForEver(t *testing.T) {
 	if r := s.want(429, s.do("GET", link, "", header("X-Share-Password", "a password"))); r.header.Get("Retry-After") == "" || r.header.Get("X-RateLimit-Limit") != "10" {
 		t.Errorf("told is %v", r.header)
 	}
+}
+
+// Every reading of a link is a row of the audit log.
+func TestReadersOfALinkAreCountedAsAnonymous(t *testing.T) {
+	t.Parallel()
+	s, in := startChat(t, &assistant{}, withLimits(t), func(o *httpapi.Options) {
+		o.Rates.Anonymous = voiceassist.Rate{N: 3, Per: time.Hour}
+	})
+	_, link, _ := s.shared(in, "")
+	for range 3 {
+		s.want(200, s.do("GET", link, ""))
+	}
+	s.want(429, s.do("GET", link, ""))
 }
 
 func TestLinkForPeopleWithAnAccount(t *testing.T) {

@@ -53,10 +53,14 @@ func insertUser(ctx context.Context, tx pgx.Tx, u voiceassist.User, passwordHash
 }
 
 // PutAdmin makes the owner of an address an active admin with this password and
-// reports whether it had to create the account. Sessions of an account that
-// existed end; its names stay.
+// reports whether it had to create the account. Sessions, API keys and reset
+// links of an account that existed end; its names stay.
 func (db *DB) PutAdmin(ctx context.Context, u voiceassist.User, passwordHash string) (admin voiceassist.User, created bool, err error) {
 	err = db.tx(ctx, func(tx pgx.Tx) error {
+		was, err := scanUser(tx.QueryRow(ctx, `SELECT `+userColumns+` FROM users u WHERE u.email = $1 FOR NO KEY UPDATE`, u.Email))
+		if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+			return err
+		}
 		row := tx.QueryRow(ctx, `
 			INSERT INTO users AS u (id, email, full_name, first_name, last_name, specialty, role, is_active, password_hash)
 			VALUES ($1, $2, $3, $4, $5, $6, 'admin', true, $7)
@@ -68,20 +72,30 @@ func (db *DB) PutAdmin(ctx context.Context, u voiceassist.User, passwordHash str
 		if err != nil {
 			return err
 		}
-		created = admin.ID == u.ID
-		action := "auth.password_changed"
-		if created {
-			action = "auth.registered"
+		if created = admin.ID == u.ID; created {
+			return addAudit(ctx, tx, aboutUser("auth.registered", admin))
 		}
-		if err := addAudit(ctx, tx, aboutUser(action, admin)); err != nil {
-			return err
-		}
-		if _, err := removeLock(ctx, tx, admin, "new password"); err != nil {
-			return err
-		}
-		return endSessions(ctx, tx, admin.ID, "password")
+		return afterTakeover(ctx, tx, was, admin)
 	})
 	return admin, created, err
+}
+
+// afterTakeover ends the ways in that an account had before an operator gave it
+// another password, and notes what they made of it.
+func afterTakeover(ctx context.Context, tx pgx.Tx, was, admin voiceassist.User) error {
+	if err := endSessions(ctx, tx, admin.ID, "password"); err != nil {
+		return err
+	}
+	if err := endOtherWays(ctx, tx, admin.ID); err != nil {
+		return err
+	}
+	if _, err := removeLock(ctx, tx, admin, "new password"); err != nil {
+		return err
+	}
+	if err := addAudit(ctx, tx, aboutUser("auth.password_changed", admin)); err != nil {
+		return err
+	}
+	return auditChange(ctx, tx, was, admin, "an operator")
 }
 
 // endSessions ends all sessions of a user, and with them their tokens.
@@ -172,7 +186,7 @@ func (db *DB) ChangePassword(ctx context.Context, userID uuid.UUID, oldHash, new
 		if err := endSessions(ctx, tx, userID, "password"); err != nil {
 			return err
 		}
-		if _, err := tx.Exec(ctx, `DELETE FROM password_resets WHERE user_id = $1`, userID); err != nil {
+		if err := endResets(ctx, tx, userID); err != nil {
 			return err
 		}
 		if u, err = beginSession(ctx, tx, userID, newHash, g); err != nil {

@@ -79,8 +79,13 @@ func ownMessage(ctx context.Context, tx pgx.Tx, userID, id uuid.UUID) error {
 	return notFound(err, "message")
 }
 
-// attachQuestion attaches the files that a question names.
+// attachQuestion attaches the files that a question names, in its order. It
+// holds them in the order of their ids first, so that two questions with the
+// same files do not wait for one another.
 func attachQuestion(ctx context.Context, tx pgx.Tx, q voiceassist.Question, message uuid.UUID) error {
+	if _, err := tx.Exec(ctx, `SELECT FROM files WHERE id = ANY ($1) AND user_id = $2 ORDER BY id FOR NO KEY UPDATE`, q.Attachments, q.UserID); err != nil {
+		return err
+	}
 	for _, file := range q.Attachments {
 		if _, err := attachFile(ctx, tx, q.UserID, message, file); err != nil {
 			return err

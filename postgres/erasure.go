@@ -72,12 +72,25 @@ func (db *DB) EraseUser(ctx context.Context, id uuid.UUID) error {
 	return db.tx(ctx, func(tx pgx.Tx) error { return eraseUser(ctx, tx, id) })
 }
 
+// withoutReference removes what is about a user and does not refer to their row:
+// an invitation that they did not need, and the networks of their failures.
+var withoutReference = []string{
+	`DELETE FROM invitations i USING users u WHERE u.id = $1 AND i.email = u.email`,
+	`DELETE FROM sign_in_failures WHERE subject = '` + accountSubject + `' || $1::uuid`,
+	`DELETE FROM sign_in_failures WHERE starts_with(subject, '` + pairSubject + `' || $1::uuid || ' ')`,
+}
+
 func eraseUser(ctx context.Context, tx pgx.Tx, id uuid.UUID) error {
 	if err := eraseAudit(ctx, tx, id); err != nil { // which looks for their address
 		return err
 	}
 	if _, err := tx.Exec(ctx, `UPDATE citation_reports SET comment = '' WHERE user_id = $1`, id); err != nil {
 		return err
+	}
+	for _, sql := range withoutReference {
+		if _, err := tx.Exec(ctx, sql, id); err != nil {
+			return err
+		}
 	}
 	// What belongs to a user refers to their row and goes with it.
 	tag, err := tx.Exec(ctx, `DELETE FROM users WHERE id = $1 AND erase_at <= now()`, id)

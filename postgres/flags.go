@@ -141,7 +141,12 @@ func (db *DB) ChangeFlag(ctx context.Context, name, action string, change func(*
 	return changed, err
 }
 
+// lockFlag holds a flag, and all others with it: whoever would hold it first
+// could meet an AddFlag of the same name.
 func lockFlag(ctx context.Context, tx pgx.Tx, name string) (voiceassist.Flag, error) {
+	if _, err := lockFlags(ctx, tx); err != nil {
+		return voiceassist.Flag{}, err
+	}
 	rows, err := tx.Query(ctx, `SELECT `+flagColumns+` FROM feature_flags WHERE name = $1 FOR UPDATE`, name)
 	if err != nil {
 		return voiceassist.Flag{}, err

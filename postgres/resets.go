@@ -50,20 +50,23 @@ func (db *DB) AddPasswordReset(ctx context.Context, email string, digest [32]byt
 // or spent.
 func (db *DB) ResetPassword(ctx context.Context, digest [32]byte, passwordHash string) (u voiceassist.User, err error) {
 	err = db.tx(ctx, func(tx pgx.Tx) error {
-		var owner uuid.UUID
-		err := tx.QueryRow(ctx, `
-			DELETE FROM password_resets
-			WHERE digest = $1 AND expires_at > now() AND user_id IS NOT NULL
-			RETURNING user_id`, digest[:]).Scan(&owner)
-		if err == nil {
-			u, err = scanUser(tx.QueryRow(ctx, `
-				UPDATE users u
-				SET password_hash = $2, updated_at = now()
-				WHERE u.id = $1 AND u.is_active
-				RETURNING `+userColumns, owner, passwordHash))
-		}
+		// The user first, like all others who take both: of two with the same
+		// link the second finds it gone.
+		spent := voiceassist.FieldError("token", "the link is not valid any more; ask for another")
+		u, err = scanUser(tx.QueryRow(ctx, `
+			UPDATE users u
+			SET password_hash = $2, updated_at = now()
+			WHERE u.is_active AND u.id = (SELECT r.user_id FROM password_resets r WHERE r.digest = $1 AND r.expires_at > now())
+			RETURNING `+userColumns, digest[:], passwordHash))
 		if errors.Is(err, pgx.ErrNoRows) {
-			return voiceassist.FieldError("token", "the link is not valid any more; ask for another")
+			return spent
+		}
+		if err != nil {
+			return err
+		}
+		tag, err := tx.Exec(ctx, `DELETE FROM password_resets WHERE digest = $1`, digest[:])
+		if err == nil && tag.RowsAffected() == 0 {
+			return spent
 		}
 		if err != nil {
 			return err
@@ -78,16 +81,29 @@ func afterReset(ctx context.Context, tx pgx.Tx, u voiceassist.User) error {
 	if err := endSessions(ctx, tx, u.ID, "password reset"); err != nil {
 		return err
 	}
-	if _, err := tx.Exec(ctx, `DELETE FROM password_resets WHERE user_id = $1`, u.ID); err != nil {
-		return err
-	}
-	if _, err := tx.Exec(ctx, `DELETE FROM api_keys WHERE user_id = $1`, u.ID); err != nil {
+	if err := endOtherWays(ctx, tx, u.ID); err != nil {
 		return err
 	}
 	if _, err := removeLock(ctx, tx, u, "password reset"); err != nil {
 		return err
 	}
 	return addAudit(ctx, tx, aboutUser("auth.password_reset", u))
+}
+
+// endOtherWays ends the ways into an account that are not its password: reset
+// links and API keys.
+func endOtherWays(ctx context.Context, tx pgx.Tx, userID uuid.UUID) error {
+	if err := endResets(ctx, tx, userID); err != nil {
+		return err
+	}
+	_, err := tx.Exec(ctx, `DELETE FROM api_keys WHERE user_id = $1`, userID)
+	return err
+}
+
+// endResets makes the reset links that a user was sent invalid.
+func endResets(ctx context.Context, tx pgx.Tx, userID uuid.UUID) error {
+	_, err := tx.Exec(ctx, `DELETE FROM password_resets WHERE user_id = $1`, userID)
+	return err
 }
 
 // PutInvitation stores an invitation and the digest of its token, in place of an

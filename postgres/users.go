@@ -88,7 +88,8 @@ func (db *DB) User(ctx context.Context, id uuid.UUID) (voiceassist.UserUsage, er
 }
 
 // ChangeUser applies c to a user and returns what became of them. A change of
-// role and deactivation end their sessions; activation takes a deletion back.
+// role and deactivation end their sessions, another address ends the reset links
+// that the old one was sent; activation takes a deletion back.
 // Possible ends: the user; NotFound; Invalid; Conflict when the address is
 // taken, and when the system would be left without an active admin.
 func (db *DB) ChangeUser(ctx context.Context, id uuid.UUID, c voiceassist.UserChange) (changed voiceassist.User, err error) {
@@ -129,6 +130,11 @@ func changeUser(ctx context.Context, tx pgx.Tx, id uuid.UUID, c voiceassist.User
 	}
 	if next.Role != now.Role || now.IsActive && !next.IsActive {
 		if err := endSessions(ctx, tx, id, "role or status"); err != nil {
+			return voiceassist.User{}, err
+		}
+	}
+	if next.Email != now.Email {
+		if err := endResets(ctx, tx, id); err != nil {
 			return voiceassist.User{}, err
 		}
 	}

@@ -67,6 +67,17 @@ func (p people) number(sql string, args ...any) (n int) {
 	return n
 }
 
+// waitFor returns when n transactions wait for locks.
+func (p people) waitFor(n int) {
+	p.t.Helper()
+	for p.number(`SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`) < n {
+		if p.t.Context().Err() != nil {
+			p.t.Fatal(p.t.Context().Err())
+		}
+		p.exec(`SELECT pg_stat_clear_snapshot()`)
+	}
+}
+
 // The second connection holds both admins until both changes wait for them, so
 // that they meet however slow the machine is.
 func TestTwoAdminsWhoRemoveOneAnotherLeaveOne(t *testing.T) {
@@ -103,12 +114,7 @@ func TestTwoAdminsWhoRemoveOneAnotherLeaveOne(t *testing.T) {
 			var wg sync.WaitGroup
 			wg.Go(func() { errs[0] = c.first(t.Context(), p.db, eve.ID) })
 			wg.Go(func() { errs[1] = c.second(t.Context(), p.db, ada.ID) })
-			for p.number(`SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`) < 2 {
-				if t.Context().Err() != nil {
-					t.Fatal(t.Context().Err())
-				}
-				p.exec(`SELECT pg_stat_clear_snapshot()`)
-			}
+			p.waitFor(2)
 			p.exec(`COMMIT`)
 			wg.Wait()
 			if n := p.number(`SELECT count(*) FROM users WHERE role = 'admin' AND is_active`); n != 1 {
@@ -142,6 +148,13 @@ func TestAnErasedUserLeavesNothingPersonal(t *testing.T) {
 	if err := p.db.EraseUser(t.Context(), ada.ID); !errors.Is(err, voiceassist.NotFound) {
 		t.Errorf("erasing a user who is not deleted: %v", err)
 	}
+	p.exec(`INSERT INTO invitations (email, digest, full_name, role, expires_at)
+		VALUES ('ada@example.org', sha256('ada'), 'Ada', 'user', now() + interval '1 day')`)
+	for _, u := range []voiceassist.User{ada, eve} {
+		if err := p.db.SignInFailed(t.Context(), voiceassist.Attempt{UserID: u.ID, Email: u.Email, Network: "192.0.2.1"}, "password"); err != nil {
+			t.Fatal(err)
+		}
+	}
 	if _, err := p.db.DeleteUser(t.Context(), ada.ID, time.Hour, ""); err != nil {
 		t.Fatal(err)
 	}
@@ -166,10 +179,13 @@ func TestAnErasedUserLeavesNothingPersonal(t *testing.T) {
 		`SELECT count(*) FROM sessions WHERE user_id = $1`:      0,
 		`SELECT count(*) FROM conversations WHERE user_id = $1`: 0,
 		`SELECT count(*) FROM audit_people p JOIN audit_entries e ON e.id = p.entry_id AND (e.user_id = $1 OR p.email LIKE 'ada@%') AND p.salt IS NOT NULL`: 0,
-		`SELECT count(*) FROM audit_entries WHERE user_id = $1 OR resource_id = $1::text`:                                                                   7,
+		`SELECT count(*) FROM audit_entries WHERE user_id = $1 OR resource_id = $1::text`:                                                                   8,
 		`SELECT count(*) FROM messages WHERE $1::uuid IS NOT NULL`:                                                                                          250,
 		`SELECT count(*) FROM refresh_tokens WHERE $1::uuid IS NOT NULL`:                                                                                    2,
-		`SELECT count(*) FROM audit_people WHERE email = 'eve@example.org' AND $1::uuid IS NOT NULL`:                                                        3,
+		`SELECT count(*) FROM audit_people WHERE email = 'eve@example.org' AND $1::uuid IS NOT NULL`:                                                        4,
+		`SELECT count(*) FROM invitations WHERE $1::uuid IS NOT NULL`:                                                                                       0,
+		`SELECT count(*) FROM sign_in_failures WHERE subject LIKE '%' || $1::text || '%'`:                                                                   0,
+		`SELECT count(*) FROM sign_in_failures WHERE $1::uuid IS NOT NULL`:                                                                                  3,
 	} {
 		if got := p.number(sql, ada.ID); got != want {
 			t.Errorf("%s = %d, want %d", sql, got, want)
@@ -219,6 +235,62 @@ func TestAnAdministratorsCommandTakesADeletionBack(t *testing.T) {
 	u, created, err := p.db.PutAdmin(t.Context(), voiceassist.User{ID: uuid.New(), Email: ada.Email, FullName: "x"}, "new")
 	if err != nil || created || u.ID != ada.ID || !u.IsActive {
 		t.Errorf("PutAdmin of a deleted user = %+v, %v, %v", u, created, err)
+	}
+	for _, action := range []string{"auth.password_changed", voiceassist.ActionRoleChanged, voiceassist.ActionUserActivated} {
+		if n := p.number(`SELECT count(*) FROM audit_entries WHERE action = $1 AND resource_id = $2`, action, ada.ID.String()); n != 1 {
+			t.Errorf("%d entries of %s, want 1", n, action)
+		}
+	}
+}
+
+// An operator who gives an account another password leaves nobody a way in.
+func TestAnAdministratorsCommandEndsAllOtherWaysIn(t *testing.T) {
+	t.Parallel()
+	p := openPeople(t)
+	ada := p.add("ada", voiceassist.RoleUser)
+	p.link(ada)
+	if _, err := p.db.AddAPIKey(t.Context(), voiceassist.APIKey{
+		ID: uuid.New(), UserID: ada.ID, Name: "a", Prefix: "a", Scopes: []voiceassist.Scope{voiceassist.ScopeAdmin},
+	}, [32]byte{1}); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := p.db.PutAdmin(t.Context(), voiceassist.User{ID: uuid.New(), Email: ada.Email}, "new"); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := p.db.KeyUser(t.Context(), [32]byte{1}); !errors.Is(err, voiceassist.NotFound) {
+		t.Errorf("an API key from before: %v", err)
+	}
+	if _, err := p.db.ResetPassword(t.Context(), resetLink, "theirs"); !errors.Is(err, voiceassist.Invalid) {
+		t.Errorf("a reset link from before: %v", err)
+	}
+}
+
+// resetLink is the digest of the link that link sends.
+var resetLink = [32]byte{2}
+
+func (p people) link(u voiceassist.User) {
+	p.t.Helper()
+	if owner, err := p.db.AddPasswordReset(p.t.Context(), u.Email, resetLink, time.Hour); err != nil || owner != u.ID {
+		p.t.Fatalf("AddPasswordReset = %v, %v", owner, err)
+	}
+}
+
+func TestAnotherAddressEndsTheLinksSentToTheOldOne(t *testing.T) {
+	t.Parallel()
+	p := openPeople(t)
+	ada := p.add("ada", voiceassist.RoleUser)
+	p.link(ada)
+	if _, err := p.db.ChangeUser(t.Context(), ada.ID, voiceassist.UserChange{FullName: new("Ada King")}); err != nil {
+		t.Fatal(err)
+	}
+	if n := p.number(`SELECT count(*) FROM password_resets`); n != 1 {
+		t.Errorf("another name leaves %d links, want 1", n)
+	}
+	if _, err := p.db.ChangeUser(t.Context(), ada.ID, voiceassist.UserChange{Email: new("ada2@example.org")}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.db.ResetPassword(t.Context(), resetLink, "theirs"); !errors.Is(err, voiceassist.Invalid) {
+		t.Errorf("a link sent to the old address: %v", err)
 	}
 }
 
