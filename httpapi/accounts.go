@@ -18,7 +18,7 @@ type UserBody struct {
 	ID        string           `json:"id"`
 	Email     string           `json:"email"`
 	FullName  string           `json:"full_name"`
-	Name      string           `json:"name"`
+	Name      string           `json:"name" example:"Ada Lovelace"`
 	FirstName string           `json:"first_name"`
 	LastName  string           `json:"last_name"`
 	Specialty string           `json:"specialty"`

@@ -10,7 +10,7 @@ import (
 // APIKeyBody is an API key after it was made. It is exported as UserBody is.
 type APIKeyBody struct {
 	ID         string              `json:"id"`
-	Name       string              `json:"name"`
+	Name       string              `json:"name" example:"reporting"`
 	Prefix     string              `json:"prefix"`
 	Scopes     []voiceassist.Scope `json:"scopes" enum:"read,write,admin"`
 	CreatedAt  string              `json:"created_at" format:"date-time"`
@@ -59,7 +59,7 @@ type createdKeyBody struct {
 
 type createKeyInput struct {
 	Body struct {
-		Name          string              `json:"name"`
+		Name          string              `json:"name" example:"reporting"`
 		Scopes        []voiceassist.Scope `json:"scopes,omitempty" maxItems:"3" enum:"read,write,admin" doc:"read by default"`
 		ExpiresAt     *time.Time          `json:"expires_at,omitempty"`
 		ExpiresInDays int                 `json:"expires_in_days,omitempty" minimum:"1" maximum:"3650" doc:"instead of expires_at"`

@@ -23,7 +23,7 @@ type attachmentBody struct {
 	MessageID string `json:"message_id"`
 	FileID    string `json:"file_id"`
 	Type      string `json:"type" enum:"file"`
-	Name      string `json:"name"`
+	Name      string `json:"name" example:"standards-of-care.pdf"`
 }
 
 func attachmentOf(a voiceassist.Attachment) attachmentBody {

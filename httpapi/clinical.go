@@ -44,7 +44,7 @@ type FactsInput struct {
 	Problems       []string       `json:"problems,omitempty"`
 	Medications    []string       `json:"medications,omitempty"`
 	Allergies      []string       `json:"allergies,omitempty"`
-	Vitals         map[string]any `json:"vitals,omitempty" doc:"numbers and short texts by name"`
+	Vitals         map[string]any `json:"vitals,omitempty" doc:"numbers and short texts by name" example:"{\"heart_rate\":96}"`
 	Demographics   *demographics  `json:"demographics,omitempty"`
 }
 
@@ -112,7 +112,7 @@ type FactsBody struct {
 	Problems       []string                `json:"problems"`
 	Medications    []string                `json:"medications"`
 	Allergies      []string                `json:"allergies"`
-	Vitals         map[string]any          `json:"vitals"`
+	Vitals         map[string]any          `json:"vitals" example:"{\"heart_rate\":96}"`
 	Demographics   twins[demographicsBody] `json:"demographics"`
 }
 

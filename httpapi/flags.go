@@ -51,7 +51,7 @@ func (s *Server) flags() (Flags, error) {
 
 // flagBody is a flag as administrators see it.
 type flagBody struct {
-	Name              string                 `json:"name"`
+	Name              string                 `json:"name" example:"voice_mode"`
 	Enabled           bool                   `json:"enabled"`
 	Description       string                 `json:"description"`
 	FlagType          voiceassist.FlagType   `json:"flag_type" enum:"boolean,string,number,json,variant"`
@@ -193,7 +193,7 @@ type FlagFields struct {
 
 // FlagVariantFields are a variant of a flag.
 type FlagVariantFields struct {
-	Name   string          `json:"name"`
+	Name   string          `json:"name" example:"control"`
 	Weight float64         `json:"weight,omitempty" minimum:"0" maximum:"100" doc:"percentage of those whom the flag is on for"`
 	Value  json.RawMessage `json:"value,omitempty"`
 }
@@ -203,7 +203,7 @@ type FlagRuleFields struct {
 	Attribute string   `json:"attribute" enum:"role,email_domain,user_id,specialty"`
 	Operator  string   `json:"operator" enum:"in,not_in,equals,not_equals"`
 	Values    []string `json:"values,omitempty"`
-	Value     string   `json:"value,omitempty" doc:"instead of values, if it is one"`
+	Value     string   `json:"value,omitempty" doc:"instead of values, if it is one" example:"admin"`
 	Enabled   *bool    `json:"enabled,omitempty"`
 	Variant   string   `json:"variant,omitempty"`
 }
@@ -257,7 +257,7 @@ func or[T any](p *T, otherwise T) T {
 
 type createFlagInput struct {
 	Body struct {
-		Name string `json:"name" doc:"a small letter, then small letters, digits and _ . -"`
+		Name string `json:"name" doc:"a small letter, then small letters, digits and _ . -" example:"voice_mode"`
 		FlagFields
 	}
 }
@@ -322,7 +322,7 @@ func (s *Server) archiveFlag(ctx context.Context, in *archiveFlagInput) (twins[f
 
 // deletedFlagBody is the reply to the deletion of a flag.
 type deletedFlagBody struct {
-	Name    string `json:"name"`
+	Name    string `json:"name" example:"voice_mode"`
 	Status  string `json:"status" enum:"deleted"`
 	Message string `json:"message"`
 }

@@ -88,7 +88,7 @@ func (s *Server) metricsPage() fiber.Handler {
 
 // rootBody tells somebody who opens the base URL where to go.
 type rootBody struct {
-	Name    string `json:"name"`
+	Name    string `json:"name" example:"VoiceAssist"`
 	Version string `json:"version"`
 	OpenAPI string `json:"openapi"`
 	Docs    string `json:"docs"`

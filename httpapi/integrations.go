@@ -147,7 +147,7 @@ func parseTime(name, text string) (time.Time, error) {
 // remoteFileBody is a file that could be indexed, or why it could not.
 type remoteFileBody struct {
 	Path     string `json:"path"`
-	Name     string `json:"name"`
+	Name     string `json:"name" example:"guideline.pdf"`
 	Size     int64  `json:"size"`
 	MimeType string `json:"mime_type"`
 	Modified string `json:"modified" format:"date-time"`

@@ -173,6 +173,9 @@ func (d described) namesThings() bool {
 	if strings.Contains(publicPath(d.op.Path), "{") {
 		return true
 	}
+	if slices.ContainsFunc(d.query, func(q formField) bool { return strings.HasSuffix(q.name, "_id") }) {
+		return true
+	}
 	if d.input == nil || d.access == anyone {
 		return false
 	}

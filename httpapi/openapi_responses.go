@@ -228,7 +228,7 @@ func (d described) security() []map[string][]string {
 	case d.access == anyone:
 		return nil
 	case d.access == guest:
-		schemes = []string{"", "bearer", "apiKey"}
+		schemes = []string{"", "bearer", "apiKey", "session"}
 	case d.sessionOnly:
 		schemes = []string{"bearer"}
 	case stream:

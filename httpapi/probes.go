@@ -46,7 +46,7 @@ const (
 
 // serviceBody is how a service is.
 type serviceBody struct {
-	Name      string   `json:"name"`
+	Name      string   `json:"name" example:"postgres"`
 	Status    string   `json:"status" enum:"healthy,unhealthy,not_configured"`
 	LatencyMS *float64 `json:"latency_ms" doc:"null unless it answered"`
 	Version   *string  `json:"version" doc:"null where it does not tell"`

@@ -48,7 +48,7 @@ type cpuBody struct {
 }
 
 type spaceBody struct {
-	Name         string  `json:"name" doc:"what is measured"`
+	Name         string  `json:"name" doc:"what is measured" example:"data"`
 	TotalBytes   uint64  `json:"total_bytes"`
 	UsedBytes    uint64  `json:"used_bytes"`
 	FreeBytes    uint64  `json:"free_bytes" doc:"what can still be had"`
@@ -71,7 +71,7 @@ type processBody struct {
 }
 
 type queueBody struct {
-	Name          string  `json:"name"`
+	Name          string  `json:"name" example:"interactive"`
 	Pending       int     `json:"pending" doc:"jobs not started"`
 	Running       int     `json:"running"`
 	OldestSeconds float64 `json:"oldest_seconds" doc:"how long the oldest job has been due"`

@@ -31,10 +31,10 @@ const (
 var uploadForm = []formField{
 	{name: "file", doc: "PDF, text, Markdown or HTML", file: true, required: true},
 	{name: "title", doc: "by default the title found in the file, or its name"},
-	{name: "category"},
-	{name: "source_type"},
-	{name: "specialty"},
-	{name: "author"},
+	{name: "category", doc: "what searches may be narrowed to"},
+	{name: "source_type", doc: "guideline, textbook, article, …: any word"},
+	{name: "specialty", doc: "what searches may be narrowed to"},
+	{name: "author", doc: "the authors found in the file by default"},
 }
 
 // uploadedBody is the reply to an accepted upload.

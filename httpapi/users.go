@@ -34,7 +34,7 @@ type Users interface {
 // ProfileBody is what somebody may change of themselves; what is missing stays.
 type ProfileBody struct {
 	FullName  *string `json:"full_name,omitempty" doc:"first_name and last_name follow from it if they are missing"`
-	Name      *string `json:"name,omitempty" doc:"full_name in other words"`
+	Name      *string `json:"name,omitempty" doc:"full_name in other words" example:"Ada Lovelace"`
 	FirstName *string `json:"first_name,omitempty"`
 	LastName  *string `json:"last_name,omitempty"`
 	Email     *string `json:"email,omitempty"`

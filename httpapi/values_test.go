@@ -147,3 +147,10 @@ func TestEmptyNumbersAreNoNumbers(t *testing.T) {
 	}
 	s.want(200, s.do("GET", "/api/conversations?limit=5&limit=&search=", "", in))
 }
+
+func TestAListThatMustHaveSomethingIsNotNull(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	in := as(s.signIn(voiceassist.RoleAdmin).Tokens.Access)
+	s.want(422, s.do("POST", "/api/admin/panel/users/bulk", `{"action":"activate","user_ids":null}`, in))
+}

@@ -101,7 +101,7 @@ func checkLanguage(tag string) error {
 // audioForm are the fields of an upload of audio.
 var audioForm = []formField{
 	{name: "file", doc: "WAV, MP3, MP4, AAC, Ogg, WebM or FLAC, at most 25 MB; may be called audio", file: true, required: true},
-	{name: "session_id"},
+	{name: "session_id", doc: "the conversation it belongs to"},
 	{name: "language", doc: "BCP 47, or auto"},
 }
 
@@ -338,7 +338,7 @@ func (voicesBody) named() string { return "voices" }
 
 type voiceBody struct {
 	ID       string `json:"id"`
-	Name     string `json:"name"`
+	Name     string `json:"name" example:"Alloy"`
 	Language string `json:"language"`
 }
 
