@@ -141,7 +141,7 @@ func serveAPI(ctx context.Context, cfg Config, e *engines, ln net.Listener, log 
 		Searcher: answers,
 
 		Users:      e.ledger,
-		Figures:    e.ledger,
+		Figures:    kept.figures,
 		EraseAfter: cfg.EraseAfter,
 
 		Assistant: answers,
