@@ -53,6 +53,7 @@ type Options struct {
 	Registration Mode          // "" is Closed
 	Mailer       Mailer        // nil: no mail can be sent
 	PublicURL    string        // of the web app, to which mailed links lead
+	Hashers      *Hashers      // nil: passwords are hashed in this process
 }
 
 // Service is the accounts of the system. It is safe for concurrent use.

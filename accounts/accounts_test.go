@@ -24,7 +24,15 @@ import (
 	"github.com/voiceassist/backend/postgrestest"
 )
 
-func TestMain(m *testing.M) { os.Exit(postgrestest.Main(m)) }
+func TestMain(m *testing.M) {
+	if len(os.Args) == 2 && os.Args[1] == hashChild {
+		if err := accounts.ServeHashes(os.Stdin, os.Stdout); err != nil {
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	os.Exit(postgrestest.Main(m))
+}
 
 var _ accounts.Store = (*postgres.DB)(nil)
 

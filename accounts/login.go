@@ -44,7 +44,7 @@ func (s *Service) Login(ctx context.Context, email, password string) (voiceassis
 	if unknown {
 		c.PasswordHash = nobodysHash
 	}
-	right, err := s.try(ctx, a, wrongPassword, func() (bool, error) { return matches(password, c.PasswordHash) })
+	right, err := s.try(ctx, a, wrongPassword, func() (bool, error) { return s.matches(ctx, password, c.PasswordHash) })
 	if err != nil {
 		return voiceassist.SignIn{}, err
 	}
@@ -203,7 +203,7 @@ func (s *Service) ChangePassword(ctx context.Context, userID uuid.UUID, oldPassw
 	if err != nil {
 		return voiceassist.SignIn{}, err
 	}
-	right, err := s.try(ctx, attemptOn(ctx, c.User), wrongPassword, func() (bool, error) { return matches(oldPassword, c.PasswordHash) })
+	right, err := s.try(ctx, attemptOn(ctx, c.User), wrongPassword, func() (bool, error) { return s.matches(ctx, oldPassword, c.PasswordHash) })
 	if err != nil {
 		return voiceassist.SignIn{}, err
 	}

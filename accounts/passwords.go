@@ -25,7 +25,7 @@ const (
 )
 
 // What waits for a turn. There are fewer turns than processors, so that a flood
-// of logins takes neither the memory nor the scheduler from everybody else, and
+// of logins takes neither the memory nor the processors from everybody else, and
 // a bounded crowd waits for them.
 const (
 	turnWait   = 20 * time.Second // less than a request may take
@@ -55,7 +55,7 @@ func (s *Service) HashSecret(ctx context.Context, secret string) (string, error)
 	defer done()
 	salt := make([]byte, saltLength)
 	rand.Read(salt)
-	return encodeHash(salt, derive(secret, salt)), nil
+	return encodeHash(salt, s.derive(ctx, secret, salt)), nil
 }
 
 // VerifySecret reports whether a secret has this hash.
@@ -65,11 +65,11 @@ func (s *Service) VerifySecret(ctx context.Context, secret, hash string) (bool, 
 		return false, err
 	}
 	defer done()
-	return matches(secret, hash)
+	return s.matches(ctx, secret, hash)
 }
 
 // matches reports whether password has this hash. It is called in a turn.
-func matches(password, hash string) (bool, error) {
+func (s *Service) matches(ctx context.Context, password, hash string) (bool, error) {
 	salt, want, err := decodeHash(hash)
 	if err != nil {
 		return false, err
@@ -77,7 +77,14 @@ func matches(password, hash string) (bool, error) {
 	if len(password) > 4*voiceassist.MaxPasswordLength {
 		return false, nil // longer than any that was taken, and costly to hash
 	}
-	return subtle.ConstantTimeCompare(derive(password, salt), want) == 1, nil
+	return subtle.ConstantTimeCompare(s.derive(ctx, password, salt), want) == 1, nil
+}
+
+func (s *Service) derive(ctx context.Context, password string, salt []byte) []byte {
+	if s.o.Hashers == nil {
+		return derive(password, salt)
+	}
+	return s.o.Hashers.derive(ctx, password, salt)
 }
 
 func derive(password string, salt []byte) []byte {

@@ -122,7 +122,7 @@ func (s *Service) proveAgain(ctx context.Context, userID uuid.UUID, password, co
 	}
 	a := attemptOn(ctx, c.User)
 	if password != "" {
-		right, err := s.try(ctx, a, wrongPassword, func() (bool, error) { return matches(password, c.PasswordHash) })
+		right, err := s.try(ctx, a, wrongPassword, func() (bool, error) { return s.matches(ctx, password, c.PasswordHash) })
 		if err == nil && !right {
 			err = voiceassist.FieldError("password", "the password is not right")
 		}

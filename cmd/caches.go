@@ -18,13 +18,14 @@ import (
 type caches struct {
 	*cache.Cache
 	sessions *cache.Sessions
+	figures  *cache.Figures
 }
 
 func (e *engines) openCaches(bus *redis.Bus, log *slog.Logger) *caches {
 	c := cache.New(cache.Options{Far: e.redis.NewCache(log), Bus: bus})
 	s := cache.NewSessions(c, e.ledger)
 	e.ledger.OnSessions(s.Forget)
-	return &caches{Cache: c, sessions: s}
+	return &caches{Cache: c, sessions: s, figures: cache.NewFigures(c, e.ledger)}
 }
 
 // peopleStore is the ledger, with the sessions of those who make requests cached.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -104,7 +105,16 @@ func serveAPI(ctx context.Context, cfg Config, e *engines, ln net.Listener, log 
 	bus := e.redis.NewBus(log, e.registry)
 	kept := e.openCaches(bus, log)
 	defer kept.Close()
-	people, err := newAccounts(peopleStore{e.ledger, kept.sessions}, cfg, mails)
+	hashers, err := openHashers(cfg, log)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err := hashers.Close(); err != nil {
+			log.WarnContext(ctx, "hashers of passwords", slog.Any("error", err))
+		}
+	}()
+	people, err := newAccounts(peopleStore{e.ledger, kept.sessions}, cfg, mails, hashers)
 	if err != nil {
 		return err
 	}
@@ -131,7 +141,7 @@ func serveAPI(ctx context.Context, cfg Config, e *engines, ln net.Listener, log 
 		Searcher: answers,
 
 		Users:      e.ledger,
-		Figures:    e.ledger,
+		Figures:    kept.figures,
 		EraseAfter: cfg.EraseAfter,
 
 		Assistant: answers,
@@ -200,13 +210,27 @@ func (e *engines) pools() httpapi.Pools {
 
 // accounts returns the accounts; mails may be nil where none are sent.
 func (e *engines) accounts(cfg Config, mails accounts.Mailer) (*accounts.Service, error) {
-	return newAccounts(e.ledger, cfg, mails)
+	return newAccounts(e.ledger, cfg, mails, nil)
 }
 
-func newAccounts(store accounts.Store, cfg Config, mails accounts.Mailer) (*accounts.Service, error) {
+// openHashers returns what hashes passwords beside a process that answers
+// requests.
+func openHashers(cfg Config, log *slog.Logger) (*accounts.Hashers, error) {
+	program := cfg.readerProgram
+	if program == "" {
+		self, err := os.Executable()
+		if err != nil {
+			return nil, fmt.Errorf("find this program: %w", err)
+		}
+		program = self
+	}
+	return accounts.NewHashers(log, program, hasherArg), nil
+}
+
+func newAccounts(store accounts.Store, cfg Config, mails accounts.Mailer, hashers *accounts.Hashers) (*accounts.Service, error) {
 	return accounts.New(store, accounts.Options{
 		Secrets: cfg.JWTSecrets, AccessTTL: cfg.AccessTTL, RefreshTTL: cfg.RefreshTTL, SessionTTL: cfg.SessionTTL,
-		Registration: accounts.Mode(cfg.Registration), Mailer: mails, PublicURL: cfg.PublicURL,
+		Registration: accounts.Mode(cfg.Registration), Mailer: mails, PublicURL: cfg.PublicURL, Hashers: hashers,
 	})
 }
 

@@ -85,8 +85,8 @@ type Config struct {
 	LogLevel  slog.Level `env:"LOG_LEVEL" envDefault:"INFO"`
 	LogFormat string     `env:"LOG_FORMAT"` // text or json; "" is text on a terminal, json elsewhere
 
-	// readerProgram is what children that read documents run; "" is this
-	// program. Tests set it: the reader is slow under the race detector.
+	// readerProgram is what children run that read documents or hash passwords; ""
+	// is this program. Tests set it: the reader is slow under the race detector.
 	readerProgram string
 	// tempDir is where originals lie while they are read; "" is the system's.
 	tempDir string

@@ -11,6 +11,7 @@ import (
 	"syscall"
 
 	voiceassist "github.com/voiceassist/backend"
+	"github.com/voiceassist/backend/accounts"
 	"github.com/voiceassist/backend/extract"
 	"github.com/voiceassist/backend/pdfium"
 	"github.com/voiceassist/backend/unipdf"
@@ -83,19 +84,32 @@ func untilSignal(f func(context.Context) error) error {
 // childArg makes this program a reader of documents: a child of extract.Pool.
 const childArg = "extract-child"
 
+// hasherArg makes this program a child of accounts.Hashers.
+const hasherArg = "hash-child"
+
 // Variables that configure a child.
 const (
 	childCacheDir = "VOICEASSIST_PDFIUM_CACHE"
 	childUnipdf   = "UNIPDF_LICENSE_KEY"
 )
 
-// Child serves as a reader of documents if this process was started as one; ok
-// says whether it was.
+// Child serves as a reader of documents, or hashes passwords, if this process
+// was started to; ok says whether it was.
 func Child() (code int, ok bool) {
-	if len(os.Args) < 2 || os.Args[1] != childArg {
+	if len(os.Args) < 2 {
 		return 0, false
 	}
-	if err := serveChild(context.Background()); err != nil {
+	var err error
+	switch os.Args[1] {
+	case childArg:
+		err = serveChild(context.Background())
+	case hasherArg:
+		signal.Ignore(os.Interrupt) // the parent ends us when it has done
+		err = accounts.ServeHashes(os.Stdin, os.Stdout)
+	default:
+		return 0, false
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return exitFailed, true
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"syscall"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -17,7 +18,7 @@ func ask(ctx context.Context, r route, clients int, length time.Duration) (resul
 	defer client.CloseIdleConnections()
 	took := make([][]time.Duration, clients)
 	size := 0
-	begun := time.Now()
+	begun, used := time.Now(), cpuTime()
 	g, ctx := errgroup.WithContext(ctx)
 	for i := range clients {
 		g.Go(func() (err error) {
@@ -32,12 +33,12 @@ func ask(ctx context.Context, r route, clients int, length time.Duration) (resul
 	if err := g.Wait(); err != nil {
 		return result{}, err
 	}
-	elapsed := time.Since(begun)
+	elapsed, used := time.Since(begun), cpuTime()-used
 	all := slices.Concat(took...)
 	slices.Sort(all)
 	return result{
 		perSecond: float64(len(all)) / elapsed.Seconds(),
-		p50:       all[len(all)/2], p99: all[len(all)*99/100], bytes: size,
+		p50:       all[len(all)/2], p99: all[len(all)*99/100], bytes: size, cpu: used / time.Duration(len(all)),
 	}, nil
 }
 
@@ -63,4 +64,13 @@ func askUntil(ctx context.Context, client *fasthttp.Client, r route, end time.Ti
 		begun, size = now, len(reply.Body())
 	}
 	return took, size, ctx.Err()
+}
+
+// cpuTime is how much processor time this process has used.
+func cpuTime() time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }

@@ -5,9 +5,12 @@
 //
 //	go run ./bench/api
 //
-// Figures are medians of the rounds. Clients, servers and engines share this
-// machine's processors. -limits counts requests against rates, as production
-// does; without it there are none.
+// A round of a route follows one of the bare route, and its ratio is to that:
+// what else the machine does at that moment weighs on both. Figures are medians of the
+// rounds. Clients, servers and engines share this machine's processors; "CPU" is
+// what this process, so all but Postgres, has used for a request. -limits counts
+// requests against rates, as production does, in the Redis that -redis names or
+// else in the embedded one.
 package main
 
 import (
@@ -20,6 +23,7 @@ import (
 	"os/signal"
 	"runtime/pprof"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -32,6 +36,8 @@ type bench struct {
 	rounds  int
 	length  time.Duration // of a round of one route
 	limits  bool
+	redis   string
+	only    string
 	profile string
 }
 
@@ -41,9 +47,11 @@ func main() {
 	}
 	var b bench
 	flag.IntVar(&b.clients, "clients", 16, "connections that ask at once")
-	flag.IntVar(&b.rounds, "rounds", 5, "how often each route is measured")
-	flag.DurationVar(&b.length, "length", 2*time.Second, "how long a round lasts")
+	flag.IntVar(&b.rounds, "rounds", 15, "how often each route is measured")
+	flag.DurationVar(&b.length, "length", 500*time.Millisecond, "how long a round of a route lasts")
 	flag.BoolVar(&b.limits, "limits", false, "count requests against (very high) rates")
+	flag.StringVar(&b.redis, "redis", "", "URL of a Redis to use instead of the embedded one")
+	flag.StringVar(&b.only, "only", "", "a part of the name of the routes to measure; all by default")
 	flag.StringVar(&b.profile, "cpuprofile", "", "where to write a profile of the rounds")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -60,7 +68,7 @@ func (b bench) run(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, bare.stop()) }()
-	s, err := startSystem(ctx, b.limits)
+	s, err := startSystem(ctx, b)
 	if err != nil {
 		return err
 	}
@@ -79,12 +87,11 @@ func (b bench) run(ctx context.Context) (err error) {
 		}
 		defer pprof.StopCPUProfile()
 	}
-	return b.measure(ctx, []route{
-		{"bare Fiber route", bare.url, "", 0},
+	return b.measure(ctx, route{name: "bare Fiber route", url: bare.url}, slices.DeleteFunc([]route{
 		{"/api/auth/me", s.url + "/api/auth/me", s.token, 0.25},
 		{"/api/conversations", s.url + "/api/conversations?limit=25", s.token, 0.10},
 		{"/api/admin/kb/documents", s.url + "/api/admin/kb/documents", s.token, 0.10},
-	})
+	}, func(r route) bool { return !strings.Contains(r.name, b.only) }))
 }
 
 // route is something to ask.
@@ -95,38 +102,59 @@ type route struct {
 	aim   float64 // of the bare route's requests per second
 }
 
-// result is what a round, or the median of several, has measured.
+// result is what a round has measured.
 type result struct {
 	perSecond float64
+	ratio     float64 // to the bare route
 	p50, p99  time.Duration
-	bytes     int // of a reply's body
+	cpu       time.Duration // of this process, for a request
+	bytes     int           // of a reply's body
 }
 
-func (b bench) measure(ctx context.Context, routes []route) error {
+func (b bench) measure(ctx context.Context, bare route, routes []route) error {
+	var base []result
 	all := make([][]result, len(routes))
 	for n := range b.rounds + 1 {
 		for i, r := range routes {
-			res, err := ask(ctx, r, b.clients, b.length)
+			first, err := ask(ctx, bare, b.clients, b.length)
+			if err != nil {
+				return fmt.Errorf("%s: %w", bare.name, err)
+			}
+			second, err := ask(ctx, r, b.clients, b.length)
 			if err != nil {
 				return fmt.Errorf("%s: %w", r.name, err)
 			}
-			if n > 0 { // the first fills caches and connections
-				all[i] = append(all[i], res)
+			if n == 0 { // the first fills caches and connections
+				continue
 			}
+			first.ratio, second.ratio = 1, second.perSecond/first.perSecond
+			base, all[i] = append(base, first), append(all[i], second)
 		}
 	}
-	base := median(all[0])
-	fmt.Printf("%d clients, %d rounds of %v\n\n%-26s %9s %9s %9s %9s %7s %6s\n", b.clients, b.rounds, b.length,
-		"", "bytes", "req/s", "p50", "p99", "ratio", "aim")
+	fmt.Printf("%d clients, %d rounds of %v\n\n%-26s %7s %8s %8s %8s %8s %7s %6s\n", b.clients, b.rounds, b.length,
+		"", "bytes", "req/s", "p50", "p99", "CPU", "ratio", "aim")
+	show(bare, base)
 	for i, r := range routes {
-		m := median(all[i])
-		fmt.Printf("%-26s %9d %9.0f %9v %9v %7.3f %6.2f\n", r.name, m.bytes, m.perSecond,
-			m.p50.Round(10*time.Microsecond), m.p99.Round(10*time.Microsecond), m.perSecond/base.perSecond, r.aim)
+		show(r, all[i])
 	}
 	return nil
 }
 
-func median(results []result) result {
-	slices.SortFunc(results, func(a, b result) int { return cmp.Compare(a.perSecond, b.perSecond) })
-	return results[len(results)/2]
+// show prints the medians of a route's rounds.
+func show(r route, rounds []result) {
+	fmt.Printf("%-26s %7d %8.0f %8v %8v %8v %7.3f %6.2f\n", r.name, rounds[0].bytes,
+		median(rounds, func(r result) float64 { return r.perSecond }),
+		median(rounds, func(r result) time.Duration { return r.p50 }).Round(10*time.Microsecond),
+		median(rounds, func(r result) time.Duration { return r.p99 }).Round(10*time.Microsecond),
+		median(rounds, func(r result) time.Duration { return r.cpu }).Round(time.Microsecond),
+		median(rounds, func(r result) float64 { return r.ratio }), r.aim)
+}
+
+func median[T cmp.Ordered](rounds []result, of func(result) T) T {
+	var values []T
+	for _, r := range rounds {
+		values = append(values, of(r))
+	}
+	slices.Sort(values)
+	return values[len(values)/2]
 }

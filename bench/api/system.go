@@ -59,7 +59,7 @@ type system struct {
 	end    chan error
 }
 
-func startSystem(ctx context.Context, limits bool) (*system, error) {
+func startSystem(ctx context.Context, b bench) (*system, error) {
 	dir, err := os.MkdirTemp("", "bench-api-")
 	if err != nil {
 		return nil, err
@@ -68,12 +68,13 @@ func startSystem(ctx context.Context, limits bool) (*system, error) {
 		return nil, err
 	}
 	rate := "off"
-	if limits {
+	if b.limits {
 		rate = "100000000/m"
 	}
 	cfg, err := cmd.ReadConfig([]string{
 		"DATA_DIR=" + dir, "PORT=0", "HOST=127.0.0.1", "ADMIN_EMAIL=" + email, "ADMIN_PASSWORD=" + password,
 		"ACCESS_TOKEN_TTL=24h", "RATE_LIMIT_SESSION=" + rate,
+		"REDIS_URL=" + b.redis,
 	})
 	if err != nil {
 		return nil, err
