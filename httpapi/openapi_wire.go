@@ -61,7 +61,7 @@ func timeSchema() object { return object{"type": "string", "format": "date-time"
 // wire is the schema of the body of a reply whose resource is of a type, as
 // encode writes it in the full profile.
 func (s *schemas) wire(t reflect.Type) object {
-	if c, ok := reflect.Zero(t).Interface().(chooser); ok {
+	if c, ok := reflect.TypeAssert[chooser](reflect.Zero(t)); ok {
 		return oneOf(c.choices(), s.wire)
 	}
 	data := s.of(t)
