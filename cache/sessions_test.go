@@ -78,6 +78,7 @@ func TestOtherProcessesHearOfWhatEndsSessions(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	u.ID = uuid.New() // which a new account would have
 	if _, _, err := db.PutAdmin(t.Context(), u, "another hash"); err != nil {
 		t.Fatal(err)
 	}

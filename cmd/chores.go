@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
 	voiceassist "github.com/voiceassist/backend"
 )
 

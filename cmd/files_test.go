@@ -98,6 +98,9 @@ func TestRetentionIsAppliedByTheChores(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, chore := range chores(Config{}, e, log) {
+			if !strings.HasPrefix(chore.name, "expire") && chore.name != "remove hidden files" {
+				continue // they need more engines
+			}
 			if _, err := chore.do(t.Context()); err != nil {
 				t.Errorf("%s: %v", chore.name, err)
 			}

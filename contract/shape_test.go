@@ -123,7 +123,8 @@ func (p *parser) array(v any, at string) string {
 }
 
 func scalar(kind string, v any, at string) string {
-	ok, want := false, ""
+	var ok bool
+	var want string
 	switch kind {
 	case "s":
 		_, ok = v.(string)
