@@ -100,7 +100,7 @@ func form(t *testing.T, fields string) (body io.Reader, contentType string) {
 	t.Helper()
 	var buf bytes.Buffer
 	w := multipart.NewWriter(&buf)
-	for _, field := range strings.SplitSeq(fields, "&") {
+	for field := range strings.SplitSeq(fields, "&") {
 		name, value, _ := strings.Cut(field, "=")
 		filename, isFile := strings.CutPrefix(value, "@")
 		var err error
