@@ -194,8 +194,8 @@ func (w *csvRows) row(b auditBody) error {
 		seq = strconv.FormatInt(*b.Seq, 10)
 	}
 	cells := []string{
-		b.Timestamp, b.ID, string(b.Level), b.Action, orEmpty(b.UserID), orEmpty(b.UserEmail), b.ResourceType, b.ResourceID,
-		strconv.FormatBool(b.Success), string(details), orEmpty(b.IPAddress), b.RequestID, b.TraceID, seq, orEmpty(b.Hash),
+		b.Timestamp, b.ID, string(b.Level), b.Action, or(b.UserID, ""), or(b.UserEmail, ""), b.ResourceType, b.ResourceID,
+		strconv.FormatBool(b.Success), string(details), or(b.IPAddress, ""), b.RequestID, b.TraceID, seq, or(b.Hash, ""),
 	}
 	for i, cell := range cells {
 		cells[i] = safeCell(cell)

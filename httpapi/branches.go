@@ -73,7 +73,7 @@ func (s *Server) createBranch(ctx context.Context, in *createBranchInput) (twins
 	if err != nil {
 		return twins[branchBody]{}, err
 	}
-	first := orEmpty(in.Body.InitialMessage)
+	first := or(in.Body.InitialMessage, "")
 	if first != "" {
 		if err := checkContent("initial_message", first, voiceassist.MaxQuestionLength); err != nil {
 			return twins[branchBody]{}, err

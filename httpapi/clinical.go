@@ -69,10 +69,10 @@ func (in FactsInput) facts() (voiceassist.ClinicalFacts, error) {
 	}
 	f := voiceassist.ClinicalFacts{
 		Age:            either(in.Age, in.Demographics.Age),
-		Gender:         valueOf(either(in.Gender, in.Demographics.Gender)),
+		Gender:         or(either(in.Gender, in.Demographics.Gender), ""),
 		WeightKg:       either(in.WeightKg, in.Demographics.WeightKg),
 		HeightCm:       either(in.HeightCm, in.Demographics.HeightCm),
-		ChiefComplaint: valueOf(in.ChiefComplaint),
+		ChiefComplaint: or(in.ChiefComplaint, ""),
 		Problems:       in.Problems,
 		Medications:    in.Medications,
 		Allergies:      in.Allergies,
@@ -87,13 +87,6 @@ func either[T any](a, b *T) *T {
 		return a
 	}
 	return b
-}
-
-func valueOf(s *string) string {
-	if s == nil {
-		return ""
-	}
-	return *s
 }
 
 // nestedFacts are facts that stand inside of something else.
@@ -202,7 +195,7 @@ func (s *Server) createContext(ctx context.Context, in *createContextInput) (twi
 
 // optionalID is parseID for an id that may be missing.
 func optionalID(id *string, what string) (*uuid.UUID, error) {
-	if valueOf(id) == "" {
+	if or(id, "") == "" {
 		return nil, nil //nolint:nilnil // no id is no mistake
 	}
 	parsed, err := parseID(*id, what)

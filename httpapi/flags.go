@@ -247,14 +247,6 @@ func (b FlagRuleFields) rule() voiceassist.FlagRule {
 	return r
 }
 
-// or returns what p points to, or otherwise without it.
-func or[T any](p *T, otherwise T) T {
-	if p == nil {
-		return otherwise
-	}
-	return *p
-}
-
 type createFlagInput struct {
 	Body struct {
 		Name string `json:"name" doc:"a small letter, then small letters, digits and _ . -" example:"voice_mode"`

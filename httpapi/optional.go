@@ -36,10 +36,10 @@ func (o optional[T]) pointer() *T {
 	return &o.value
 }
 
-// orEmpty returns what p points to, "" for nil.
-func orEmpty(p *string) string {
+// or returns what p points to, or otherwise without it.
+func or[T any](p *T, otherwise T) T {
 	if p == nil {
-		return ""
+		return otherwise
 	}
 	return *p
 }

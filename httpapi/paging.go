@@ -51,7 +51,7 @@ func parseID(id, what string) (uuid.UUID, error) {
 
 // parseOptionalID is parseID for an id that may be missing or "", which is nil.
 func parseOptionalID(id *string, what string) (*uuid.UUID, error) {
-	if orEmpty(id) == "" {
+	if or(id, "") == "" {
 		return nil, nil //nolint:nilnil // documented: there is none
 	}
 	parsed, err := parseID(*id, what)

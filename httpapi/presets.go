@@ -60,7 +60,7 @@ func (f presetFields) preset(user uuid.UUID) (voiceassist.ClinicalPreset, error)
 	if err != nil {
 		return voiceassist.ClinicalPreset{}, err
 	}
-	p := voiceassist.ClinicalPreset{UserID: user, Name: f.Name, Description: valueOf(f.Description), Facts: facts}
+	p := voiceassist.ClinicalPreset{UserID: user, Name: f.Name, Description: or(f.Description, ""), Facts: facts}
 	err = p.Clean()
 	return p, err
 }

@@ -65,7 +65,7 @@ func (in *regenerateInput) regeneration(user uuid.UUID) (r voiceassist.Regenerat
 	if r.ConversationID, r.MessageID, err = parseMessage(in.ID, in.MessageID); err != nil || in.Body == nil {
 		return r, err
 	}
-	length, known := answerLengths[orEmpty(in.Body.LengthPreference)]
+	length, known := answerLengths[or(in.Body.LengthPreference, "")]
 	if !known {
 		return r, voiceassist.FieldError("length_preference", "length_preference must be short, medium or long")
 	}

@@ -87,7 +87,7 @@ func (s *Server) reportCitation(ctx context.Context, in *reportInput) (twins[rep
 	if err != nil {
 		return twins[reportBody]{}, err
 	}
-	r, err := s.o.Reports.ReportCitation(ctx, principal(ctx).User.ID, id, in.Body.Reason, valueOf(in.Body.Comment))
+	r, err := s.o.Reports.ReportCitation(ctx, principal(ctx).User.ID, id, in.Body.Reason, or(in.Body.Comment, ""))
 	if err == nil {
 		s.adminEvent(ctx, "citation_report.created", r.ID.String())
 	}

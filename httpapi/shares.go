@@ -99,7 +99,7 @@ func (s *Server) createShare(ctx context.Context, in *createShareInput) (twins[s
 		if in.Body.AllowAnonymous != nil {
 			share.AllowAnonymous = *in.Body.AllowAnonymous
 		}
-		if share.PasswordHash, err = s.hashSharePassword(ctx, orEmpty(in.Body.Password)); err != nil {
+		if share.PasswordHash, err = s.hashSharePassword(ctx, or(in.Body.Password, "")); err != nil {
 			return twins[shareBody]{}, err
 		}
 	}

@@ -77,8 +77,8 @@ func (s *Server) addMessage(ctx context.Context, in *addMessageInput) (twins[tur
 		return twins[turnBody]{}, err
 	}
 	n := voiceassist.NewMessage{
-		UserID: principal(ctx).User.ID, ConversationID: id, BranchID: orEmpty(in.Body.BranchID),
-		ClientMessageID: orEmpty(in.Body.ClientMessageID), Role: in.Body.Role, Content: in.Body.Content, Metadata: in.Body.Metadata,
+		UserID: principal(ctx).User.ID, ConversationID: id, BranchID: or(in.Body.BranchID, ""),
+		ClientMessageID: or(in.Body.ClientMessageID, ""), Role: in.Body.Role, Content: in.Body.Content, Metadata: in.Body.Metadata,
 	}
 	if n.ParentID, err = parseOptionalID(in.Body.ParentMessageID, "parent message"); err != nil {
 		return twins[turnBody]{}, err

@@ -18,9 +18,8 @@ import (
 	"github.com/voiceassist/backend/postgrestest"
 )
 
-// chatLedger is a ledger with a user, and a connection for what the ledger has
-// no method for.
-func chatLedger(t *testing.T) (db *postgres.DB, exec func(sql string, args ...any), user uuid.UUID) {
+// ledgerAndConn is a ledger, and a connection for what it has no method for.
+func ledgerAndConn(t *testing.T) (*postgres.DB, *pgx.Conn) {
 	t.Helper()
 	url := postgrestest.URL(t)
 	db, err := postgres.Open(t.Context(), url, postgres.Options{})
@@ -33,6 +32,14 @@ func chatLedger(t *testing.T) (db *postgres.DB, exec func(sql string, args ...an
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close(context.WithoutCancel(t.Context())) })
+	return db, conn
+}
+
+// chatLedger is a ledger with a user, and a connection for what the ledger has
+// no method for.
+func chatLedger(t *testing.T) (db *postgres.DB, exec func(sql string, args ...any), user uuid.UUID) {
+	t.Helper()
+	db, conn := ledgerAndConn(t)
 	exec = func(sql string, args ...any) {
 		t.Helper()
 		if _, err := conn.Exec(t.Context(), sql, args...); err != nil {

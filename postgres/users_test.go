@@ -13,7 +13,6 @@ import (
 
 	voiceassist "github.com/voiceassist/backend"
 	"github.com/voiceassist/backend/postgres"
-	"github.com/voiceassist/backend/postgrestest"
 )
 
 // people is a ledger with a second connection beside it.
@@ -25,17 +24,7 @@ type people struct {
 
 func openPeople(t *testing.T) people {
 	t.Helper()
-	url := postgrestest.URL(t)
-	db, err := postgres.Open(t.Context(), url, postgres.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(db.Close)
-	conn, err := pgx.Connect(t.Context(), url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = conn.Close(context.WithoutCancel(t.Context())) })
+	db, conn := ledgerAndConn(t)
 	return people{t, db, conn}
 }
 
