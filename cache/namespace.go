@@ -70,9 +70,9 @@ func NewNamespace[V any](c *Cache, name string, p Policy[V]) *Namespace[V] {
 // Get returns the value of key, which load finds if it is not cached. Errors are
 // not cached. load may go on when ctx ends, for others who wait for it.
 func (n *Namespace[V]) Get(ctx context.Context, key string, load func(context.Context) (V, error)) (V, error) {
-	if e, ok := n.near.GetIfPresent(key); ok && time.Now().Before(e.until) {
+	if v, ok := n.fromNear(key); ok {
 		n.nearHits.Add(1)
-		return e.value, nil
+		return v, nil
 	}
 	n.nearMisses.Add(1)
 	return n.flights.do(ctx, key, func(f *flight[V]) (V, error) {
@@ -82,8 +82,20 @@ func (n *Namespace[V]) Get(ctx context.Context, key string, load func(context.Co
 	})
 }
 
-// fetch finds a value that is not near, and keeps it.
+func (n *Namespace[V]) fromNear(key string) (v V, ok bool) {
+	e, ok := n.near.GetIfPresent(key)
+	if !ok || !time.Now().Before(e.until) {
+		return v, false
+	}
+	return e.value, true
+}
+
+// fetch finds a value that was not near, and keeps it. It looks again first: a
+// load of the same key may have landed between that look and this flight.
 func (n *Namespace[V]) fetch(ctx context.Context, f *flight[V], key string, load func(context.Context) (V, error)) (V, error) {
+	if v, ok := n.fromNear(key); ok {
+		return v, nil
+	}
 	if v, ok := n.fromFar(ctx, key); ok {
 		n.keep(f, key, v, time.Now())
 		return v, nil
