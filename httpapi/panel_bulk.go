@@ -12,7 +12,7 @@ import (
 type bulkInput struct {
 	Body struct {
 		Action  string            `json:"action" enum:"activate,deactivate,delete,set_role"`
-		UserIDs []string          `json:"user_ids" minItems:"1" maxItems:"100" nullable:"false"`
+		UserIDs []string          `json:"user_ids" minItems:"1" maxItems:"100" minLength:"1" nullable:"false"`
 		Role    *voiceassist.Role `json:"role,omitempty" enum:"user,viewer,admin" doc:"for set_role"`
 		Reason  string            `json:"reason,omitempty" maxLength:"500" doc:"for the audit log, which never forgets it: nothing personal"`
 	}
