@@ -112,7 +112,20 @@ type DocumentMeta struct {
 	Category   string
 	Author     string
 	UploadedBy *uuid.UUID
-	Queue      Queue // "" is QueueDefault
+	Queue      Queue      // "" is QueueDefault
+	BatchID    *uuid.UUID // that the file came with
+}
+
+// Lane is whose turn the indexing of the file takes: the batch's, or else its
+// uploader's.
+func (m DocumentMeta) Lane() string {
+	switch {
+	case m.BatchID != nil:
+		return "batch:" + m.BatchID.String()
+	case m.UploadedBy != nil:
+		return "user:" + m.UploadedBy.String()
+	}
+	return ""
 }
 
 // DocumentEdit changes what is said of a document, not its text. Fields that are

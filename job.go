@@ -15,20 +15,26 @@ type JobKind string
 const (
 	JobIndex   JobKind = "index"   // extract → chunk → embed → publish, as a new generation
 	JobRefresh JobKind = "refresh" // bring the points of the active generation in line with the document's edited fields
-	JobDelete  JobKind = "delete"  // take a tombstoned document out of the index, the ledger and the blob store
+	JobDelete  JobKind = "delete"  // take a tombstoned document out of the index
+	JobPurge   JobKind = "purge"   // take it out of the ledger and the blob store, when it can no longer be brought back
+	JobExtract JobKind = "extract" // a part of an index job: some of its pages
+	JobEmbed   JobKind = "embed"   // a part of an index job: the vectors of some of its passages
 )
 
 // JobState is where a job stands. Moves:
 //
 //	pending → running → completed | failed | cancelled
 //	running → pending   (retry, paced, its worker died)
-//	pending → superseded | cancelled
+//	running → waiting   (its parts are done by whoever is free)
+//	waiting → pending   (they have all ended)
+//	pending | waiting → superseded | cancelled
 type JobState string
 
 // The states of a job.
 const (
 	JobPending    JobState = "pending"
 	JobRunning    JobState = "running"
+	JobWaiting    JobState = "waiting"
 	JobCompleted  JobState = "completed"
 	JobFailed     JobState = "failed"
 	JobSuperseded JobState = "superseded"
@@ -40,7 +46,7 @@ const (
 const MaxAttempts = 5
 
 // Done reports whether a job in this state will never run again by itself.
-func (s JobState) Done() bool { return s != JobPending && s != JobRunning }
+func (s JobState) Done() bool { return s != JobPending && s != JobRunning && s != JobWaiting }
 
 // Queue is how urgent a job is.
 type Queue string
@@ -105,8 +111,19 @@ type Job struct {
 	CreatedAt    time.Time
 	StartedAt    *time.Time
 	CompletedAt  *time.Time
+	ParentID     *uuid.UUID // of a part, the job that waits for it
+	First, Last  int        // of a part: pages from 1, or passages from 0
+	Generation   int        // that it builds and goes on with when it runs again; 0 is none
+	Gate         Gate       // that has to be open for it to be published; "" is none
+	Lane         string     // jobs of a queue take turns by lane
 	Timeline     []JobEvent // nil where a list does not carry it
 }
+
+// Gate names something outside that jobs wait for together.
+type Gate string
+
+// GateEmbed is open while the embedding service takes texts.
+const GateEmbed Gate = "embed"
 
 // JobEvent is a line of a job's timeline: what ran when, how long, with which
 // result.

@@ -12,9 +12,9 @@ import (
 type jobBody struct {
 	ID           string               `json:"id"`
 	DocumentID   string               `json:"document_id"`
-	Kind         voiceassist.JobKind  `json:"kind" enum:"index,delete"`
-	State        voiceassist.JobState `json:"state" enum:"pending,running,completed,failed,superseded,cancelled" doc:"those in this state"`
-	Status       voiceassist.JobState `json:"status" enum:"pending,running,completed,failed,superseded,cancelled" doc:"those in this state"`
+	Kind         voiceassist.JobKind  `json:"kind" enum:"index,refresh,delete,purge"`
+	State        voiceassist.JobState `json:"state" enum:"pending,running,completed,failed,superseded,cancelled"`
+	Status       voiceassist.JobState `json:"status" enum:"pending,running,completed,failed,superseded,cancelled"`
 	Queue        voiceassist.Queue    `json:"queue"`
 	Stage        voiceassist.Stage    `json:"stage"`
 	Attempts     int                  `json:"attempts"`
@@ -40,12 +40,16 @@ type jobEventBody struct {
 }
 
 func jobOf(j voiceassist.Job) twins[jobBody] {
+	state := j.State
+	if state == voiceassist.JobWaiting {
+		state = voiceassist.JobRunning // its parts are
+	}
 	b := jobBody{
 		ID:          j.ID.String(),
 		DocumentID:  j.DocumentID.String(),
 		Kind:        j.Kind,
-		State:       j.State,
-		Status:      j.State,
+		State:       state,
+		Status:      state,
 		Queue:       j.Queue,
 		Stage:       j.Stage,
 		Attempts:    j.Attempts,

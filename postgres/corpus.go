@@ -123,7 +123,7 @@ func updateDocument(ctx context.Context, tx pgx.Tx, d *voiceassist.Document, cha
 		return err
 	}
 	if d.Generation > 0 && slices.ContainsFunc(changed, func(f string) bool { return slices.Contains(indexedFields, f) }) {
-		if _, err := addJob(ctx, tx, d.ID, voiceassist.JobRefresh, voiceassist.QueueInteractive); err != nil {
+		if _, err := addJob(ctx, tx, newJob{document: d.ID, kind: voiceassist.JobRefresh, queue: voiceassist.QueueInteractive}); err != nil {
 			return err
 		}
 	}

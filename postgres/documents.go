@@ -61,7 +61,7 @@ func addDocument(ctx context.Context, tx pgx.Tx, r voiceassist.Received, m voice
 	if err != nil {
 		return voiceassist.Accepted{}, "", err
 	}
-	job, err := addJob(ctx, tx, d.ID, voiceassist.JobIndex, m.Queue)
+	job, err := addJob(ctx, tx, newJob{document: d.ID, kind: voiceassist.JobIndex, queue: m.Queue, lane: m.Lane()})
 	if err != nil {
 		return voiceassist.Accepted{}, "", err
 	}
@@ -107,7 +107,7 @@ func acceptAgain(ctx context.Context, tx pgx.Tx, d voiceassist.Document, r voice
 		err := tx.QueryRow(ctx, `
 			SELECT id
 			FROM jobs
-			WHERE document_id = $1 AND kind = 'index' AND state IN ('pending', 'running')`, d.ID).Scan(&a.JobID)
+			WHERE document_id = $1 AND kind = 'index' AND `+unfinished, d.ID).Scan(&a.JobID)
 		if err != nil && !errors.Is(err, pgx.ErrNoRows) {
 			return a, "", err
 		}
@@ -121,7 +121,7 @@ func acceptAgain(ctx context.Context, tx pgx.Tx, d voiceassist.Document, r voice
 	}
 	a.Document.State, a.Document.BlobKey = voiceassist.DocumentUploaded, r.BlobKey
 	a.Document.ErrorCode, a.Document.ErrorMessage = "", ""
-	job, err := addJob(ctx, tx, d.ID, voiceassist.JobIndex, m.Queue)
+	job, err := addJob(ctx, tx, newJob{document: d.ID, kind: voiceassist.JobIndex, queue: m.Queue, lane: m.Lane()})
 	if err != nil {
 		return a, "", err
 	}
@@ -236,7 +236,7 @@ func (db *DB) DeleteDocument(ctx context.Context, id uuid.UUID) (jobID uuid.UUID
 		if err := cancelJobs(ctx, tx, id, "the document was deleted", voiceassist.JobIndex, voiceassist.JobRefresh); err != nil {
 			return err
 		}
-		job, err := addJob(ctx, tx, id, voiceassist.JobDelete, voiceassist.QueueInteractive)
+		job, err := addJob(ctx, tx, newJob{document: id, kind: voiceassist.JobDelete, queue: voiceassist.QueueInteractive})
 		if err != nil {
 			return err
 		}

@@ -13,13 +13,19 @@ import (
 
 const jobColumns = `
 	j.id, j.document_id, j.kind, j.queue, j.state, j.stage, j.attempts, j.given_back, j.deliveries, j.progress,
-	j.processed, j.total, j.error_code, j.error_message, j.run_at, j.created_at, j.started_at, j.completed_at`
+	j.processed, j.total, j.error_code, j.error_message, j.run_at, j.created_at, j.started_at, j.completed_at,
+	j.parent_id, j.first, j.last, j.generation, j.gate, j.lane`
+
+// unfinished are the jobs of a document that a new one of the same kind joins.
+// It is the predicate of the index jobs_unfinished_key.
+const unfinished = `state IN ('pending', 'running', 'waiting') AND parent_id IS NULL`
 
 func scanJob(row pgx.CollectableRow) (voiceassist.Job, error) {
 	var j voiceassist.Job
 	err := row.Scan(
 		&j.ID, &j.DocumentID, &j.Kind, &j.Queue, &j.State, &j.Stage, &j.Attempts, &j.GivenBack, &j.Deliveries, &j.Progress,
-		&j.Processed, &j.Total, &j.ErrorCode, &j.ErrorMessage, &j.RunAt, &j.CreatedAt, &j.StartedAt, &j.CompletedAt)
+		&j.Processed, &j.Total, &j.ErrorCode, &j.ErrorMessage, &j.RunAt, &j.CreatedAt, &j.StartedAt, &j.CompletedAt,
+		&j.ParentID, &j.First, &j.Last, &j.Generation, &j.Gate, &j.Lane)
 	return j, err
 }
 
@@ -27,14 +33,22 @@ func scanJob(row pgx.CollectableRow) (voiceassist.Job, error) {
 // relay so.
 const JobsChannel = "voiceassist_jobs"
 
+// newJob is a job to be added.
+type newJob struct {
+	document uuid.UUID
+	kind     voiceassist.JobKind
+	queue    voiceassist.Queue // "" is QueueDefault
+	lane     string
+}
+
 // addJob adds a job, or returns the unfinished one of the same kind that the
 // document has already.
-func addJob(ctx context.Context, tx pgx.Tx, documentID uuid.UUID, kind voiceassist.JobKind, queue voiceassist.Queue) (voiceassist.Job, error) {
+func addJob(ctx context.Context, tx pgx.Tx, new newJob) (voiceassist.Job, error) {
 	rows, err := tx.Query(ctx, `
 		WITH added AS (
-			INSERT INTO jobs AS j (id, document_id, kind, queue)
-			VALUES ($1, $2, $3, $4)
-			ON CONFLICT (document_id, kind) WHERE state IN ('pending', 'running') DO NOTHING
+			INSERT INTO jobs AS j (id, document_id, kind, queue, lane)
+			VALUES ($1, $2, $3, $4, $5)
+			ON CONFLICT (document_id, kind) WHERE `+unfinished+` DO NOTHING
 			RETURNING `+jobColumns+`
 		), told AS (
 			SELECT pg_notify('`+JobsChannel+`', '')
@@ -43,9 +57,9 @@ func addJob(ctx context.Context, tx pgx.Tx, documentID uuid.UUID, kind voiceassi
 		UNION ALL
 		SELECT `+jobColumns+`
 		FROM jobs j
-		WHERE j.document_id = $2 AND j.kind = $3 AND j.state IN ('pending', 'running')
+		WHERE j.document_id = $2 AND j.kind = $3 AND `+unfinished+`
 		LIMIT 1`,
-		uuid.Must(uuid.NewV7()), documentID, kind, cmp.Or(queue, voiceassist.QueueDefault))
+		uuid.Must(uuid.NewV7()), new.document, new.kind, cmp.Or(new.queue, voiceassist.QueueDefault), new.lane)
 	if err != nil {
 		return voiceassist.Job{}, err
 	}
@@ -59,10 +73,10 @@ func addJobs(ctx context.Context, tx pgx.Tx, documents []uuid.UUID) ([]voiceassi
 		jobs[i] = uuid.Must(uuid.NewV7())
 	}
 	if _, err := tx.Exec(ctx, `
-		INSERT INTO jobs (id, document_id, kind, queue)
-		SELECT job, document, 'index', 'bulk'
+		INSERT INTO jobs (id, document_id, kind, queue, lane)
+		SELECT job, document, 'index', 'bulk', 'reindex'
 		FROM unnest($1::uuid[], $2::uuid[]) AS new (job, document)
-		ON CONFLICT (document_id, kind) WHERE state IN ('pending', 'running') DO NOTHING`, jobs, documents); err != nil {
+		ON CONFLICT (document_id, kind) WHERE `+unfinished+` DO NOTHING`, jobs, documents); err != nil {
 		return nil, err
 	}
 	if _, err := tx.Exec(ctx, `SELECT pg_notify('`+JobsChannel+`', '')`); err != nil {
@@ -71,7 +85,7 @@ func addJobs(ctx context.Context, tx pgx.Tx, documents []uuid.UUID) ([]voiceassi
 	rows, err := tx.Query(ctx, `
 		SELECT `+jobColumns+`
 		FROM jobs j
-		WHERE j.document_id = ANY($1) AND j.kind = 'index' AND j.state IN ('pending', 'running')
+		WHERE j.document_id = ANY($1) AND j.kind = 'index' AND `+unfinished+`
 		ORDER BY j.document_id`, documents)
 	if err != nil {
 		return nil, err
@@ -86,7 +100,7 @@ func cancelJobs(ctx context.Context, tx pgx.Tx, documentID uuid.UUID, why string
 		WITH ended AS (
 			UPDATE jobs
 			SET state = 'cancelled', lease_until = NULL, completed_at = now(), error_code = 'cancelled', error_message = $2
-			WHERE document_id = $1 AND kind = ANY($3) AND state IN ('pending', 'running')
+			WHERE document_id = $1 AND kind = ANY($3) AND state IN ('pending', 'running', 'waiting')
 			RETURNING id, attempts, stage
 		)
 		INSERT INTO job_events (job_id, attempt, stage, result, detail)
@@ -134,9 +148,10 @@ func scanEvent(row pgx.CollectableRow) (voiceassist.JobEvent, error) {
 }
 
 // Jobs returns the jobs that f selects, newest first, and how many there are
-// in all. Timelines are left out.
+// in all. Parts and timelines are left out; a job that waits for its parts counts
+// as running.
 func (db *DB) Jobs(ctx context.Context, f voiceassist.JobFilter) (jobs []voiceassist.Job, total int, err error) {
-	const where = ` ($1::uuid IS NULL OR j.document_id = $1) AND ($2 = '' OR j.state = $2) `
+	const where = ` j.parent_id IS NULL AND ($1::uuid IS NULL OR j.document_id = $1) AND ($2 = '' OR j.state = $2 OR $2 = 'running' AND j.state = 'waiting') `
 	err = db.tx(ctx, func(tx pgx.Tx) error {
 		if err := tx.QueryRow(ctx, `SELECT count(*) FROM jobs j WHERE`+where, f.DocumentID, string(f.State)).Scan(&total); err != nil {
 			return err
@@ -167,7 +182,7 @@ func (db *DB) CancelJob(ctx context.Context, id uuid.UUID) (j voiceassist.Job, e
 		err := tx.QueryRow(ctx, `
 			SELECT document_id
 			FROM jobs
-			WHERE id = $1 AND state IN ('pending', 'running') AND kind = 'index'`, id).Scan(&document)
+			WHERE id = $1 AND `+unfinished+` AND kind = 'index'`, id).Scan(&document)
 		if err != nil {
 			return conflictUnlessMissing(ctx, tx, id, err, "the job cannot be cancelled: it has ended, or is no indexing")
 		}
@@ -212,7 +227,7 @@ func (db *DB) RetryJob(ctx context.Context, id uuid.UUID) (j voiceassist.Job, er
 			WHERE id = $1 AND state IN ('failed', 'cancelled')`, document); err != nil {
 			return err
 		}
-		if j, err = addJob(ctx, tx, document, voiceassist.JobIndex, voiceassist.QueueInteractive); err != nil {
+		if j, err = addJob(ctx, tx, newJob{document: document, kind: voiceassist.JobIndex, queue: voiceassist.QueueInteractive}); err != nil {
 			return err
 		}
 		return addAudit(ctx, tx, aboutDocument("job.retried", document, map[string]any{"job_id": j.ID, "of": id}))

@@ -238,7 +238,7 @@ func (db *DB) Publish(ctx context.Context, a Attempt, p Publication) error {
 			return err
 		}
 		if edited {
-			if _, err := addJob(ctx, tx, a.DocumentID, voiceassist.JobRefresh, voiceassist.QueueDefault); err != nil {
+			if _, err := addJob(ctx, tx, newJob{document: a.DocumentID, kind: voiceassist.JobRefresh}); err != nil {
 				return err
 			}
 		}
