@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -19,10 +20,10 @@ const conversationColumns = `v.id, v.user_id, v.title, v.archived, v.folder_id, 
 
 // selectConversations reads the conversations that a query selects for
 // scanConversation, with the beginning of their last message. That is only
-// looked for once the query has made its choice.
-func selectConversations(query string) string {
+// looked for once the query has made its choice. more are columns besides.
+func selectConversations(query string, more ...string) string {
 	return `
-	SELECT ` + conversationColumns + `, coalesce(last.content, '')
+	SELECT ` + strings.Join(append([]string{conversationColumns, `coalesce(last.content, '')`}, more...), ", ") + `
 	FROM (` + query + `) v
 	LEFT JOIN LATERAL (
 		SELECT left(m.content, 1000) AS content
@@ -35,9 +36,14 @@ func selectConversations(query string) string {
 }
 
 func scanConversation(row pgx.CollectableRow) (voiceassist.Conversation, error) {
+	return scanConversationAnd(row)
+}
+
+// scanConversationAnd scans more columns than those of the conversation.
+func scanConversationAnd(row pgx.CollectableRow, more ...any) (voiceassist.Conversation, error) {
 	var c voiceassist.Conversation
 	var last string
-	err := row.Scan(&c.ID, &c.UserID, &c.Title, &c.Archived, &c.FolderID, &c.MessageCount, &c.CreatedAt, &c.UpdatedAt, &last)
+	err := row.Scan(append([]any{&c.ID, &c.UserID, &c.Title, &c.Archived, &c.FolderID, &c.MessageCount, &c.CreatedAt, &c.UpdatedAt, &last}, more...)...)
 	c.LastMessagePreview = voiceassist.Preview(last, previewLength)
 	return c, err
 }
@@ -51,18 +57,17 @@ func (db *DB) Conversations(ctx context.Context, userID uuid.UUID, f voiceassist
 		SELECT %s
 		FROM conversations v %s
 		ORDER BY v.updated_at DESC, v.id DESC
-		OFFSET $%d LIMIT $%d`, conversationColumns, matching, n+1, n+2)), append(args, f.Offset, f.Limit)...)
+		OFFSET $%d LIMIT $%d`, conversationColumns, matching, n+1, n+2), `(SELECT count(*) FROM conversations v`+matching+`)`),
+		append(args, f.Offset, f.Limit)...)
 	if err != nil {
 		return nil, 0, classify(err)
 	}
-	page, err = pgx.CollectRows(rows, scanConversation)
-	if err != nil {
-		return nil, 0, classify(err)
+	page, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (voiceassist.Conversation, error) {
+		return scanConversationAnd(row, &total)
+	})
+	if err == nil && len(page) == 0 && f.Offset > 0 { // beyond the end no row tells how many there are
+		err = db.pool.QueryRow(ctx, `SELECT count(*) FROM conversations v`+matching, args...).Scan(&total)
 	}
-	if last := len(page) > 0 || f.Offset == 0; last && len(page) < f.Limit {
-		return page, f.Offset + len(page), nil
-	}
-	err = db.pool.QueryRow(ctx, `SELECT count(*) FROM conversations v`+matching, args...).Scan(&total)
 	return page, total, classify(err)
 }
 

@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 
 	"github.com/google/uuid"
@@ -165,26 +166,32 @@ var documentOrders = map[string]string{
 	"-size":       "d.size DESC, d.id DESC",
 }
 
-// documentFilter is the WHERE clause that documentArgs fills.
-const documentFilter = `
-	d.deleted_at IS NULL
-	AND ($1::uuid[] IS NULL OR d.id = ANY($1))
-	AND ($2::text[] IS NULL OR d.state = ANY($2))
-	AND ($3 = '' OR d.source_type = $3)
-	AND ($4 = '' OR d.specialty = $4)
-	AND ($5 = '' OR d.category = $5)
-	AND ($6 = '' OR d.title ILIKE $6 OR d.filename ILIKE $6)`
-
-func documentArgs(f voiceassist.DocumentFilter) []any {
-	var states []string
-	for _, s := range f.States {
-		states = append(states, string(s))
+// documentsMatching is the WHERE clause of a filter with its arguments.
+func documentsMatching(f voiceassist.DocumentFilter) (where string, args []any) {
+	where = `d.deleted_at IS NULL`
+	add := func(condition string, arg any) {
+		args = append(args, arg)
+		where += strings.ReplaceAll(condition, "$", fmt.Sprintf("$%d", len(args)))
 	}
-	search := ""
+	if f.IDs != nil {
+		add(` AND d.id = ANY($)`, f.IDs)
+	}
+	if f.States != nil {
+		add(` AND d.state = ANY($)`, f.States)
+	}
+	if f.SourceType != "" {
+		add(` AND d.source_type = $`, f.SourceType)
+	}
+	if f.Specialty != "" {
+		add(` AND d.specialty = $`, f.Specialty)
+	}
+	if f.Category != "" {
+		add(` AND d.category = $`, f.Category)
+	}
 	if f.Search != "" {
-		search = "%" + likeEscaper.Replace(f.Search) + "%"
+		add(` AND (d.title ILIKE $ OR d.filename ILIKE $)`, "%"+likeEscaper.Replace(f.Search)+"%")
 	}
-	return []any{f.IDs, states, f.SourceType, f.Specialty, f.Category, search}
+	return where, args
 }
 
 var likeEscaper = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)
@@ -198,13 +205,14 @@ func (db *DB) Documents(ctx context.Context, f voiceassist.DocumentFilter) (docs
 			return nil, 0, voiceassist.FieldError("sort", "sort must be one of created_at, updated_at, title, filename and size, with or without a leading -")
 		}
 	}
-	args := documentArgs(f)
-	rows, err := db.pool.Query(ctx, `
-		SELECT `+documentColumns+`, count(*) OVER ()
+	where, args := documentsMatching(f)
+	n := len(args)
+	rows, err := db.pool.Query(ctx, fmt.Sprintf(`
+		SELECT %s, (SELECT count(*) FROM documents d WHERE %s)
 		FROM documents d
-		WHERE `+documentFilter+`
-		ORDER BY `+order+`
-		LIMIT $7 OFFSET $8`, append(args, f.Limit, f.Offset)...)
+		WHERE %s
+		ORDER BY %s
+		LIMIT $%d OFFSET $%d`, documentColumns, where, where, order, n+1, n+2), append(args, f.Limit, f.Offset)...)
 	if err != nil {
 		return nil, 0, classify(err)
 	}
@@ -213,7 +221,7 @@ func (db *DB) Documents(ctx context.Context, f voiceassist.DocumentFilter) (docs
 		return d, err
 	})
 	if err == nil && len(docs) == 0 && f.Offset > 0 { // beyond the end no row tells how many there are
-		err = db.pool.QueryRow(ctx, `SELECT count(*) FROM documents d WHERE `+documentFilter, args...).Scan(&total)
+		err = db.pool.QueryRow(ctx, `SELECT count(*) FROM documents d WHERE `+where, args...).Scan(&total)
 	}
 	return docs, total, classify(err)
 }
