@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"net/http"
 	"net/http/httptest"
@@ -214,7 +215,10 @@ func TestEmbedTypesItsFailures(t *testing.T) {
 
 func TestAnEmbeddingServiceThatDoesNotAnswerIsUnavailable(t *testing.T) {
 	t.Parallel()
-	silent := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
+	silent := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body) // a server hears of a client that leaves once it has read everything
+		<-r.Context().Done()
+	}))
 	defer silent.Close()
 	gone := httptest.NewServer(nil)
 	gone.Close()
