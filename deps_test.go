@@ -62,6 +62,7 @@ var rules = map[string]rule{
 	"cmd/voiceassist":  {may: []string{"cmd"}},
 	"cmd/worker":       {may: []string{"cmd"}},
 	"bench/api":        {may: anything},
+	"bench/colleague":  {may: anything},
 	"bench/extract":    {may: anything},
 	"bench/firstlight": {may: anything},
 	"bench/retrieval":  {may: anything},

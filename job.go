@@ -73,9 +73,13 @@ var Queues = []struct {
 
 // Backlog is how much one queue has to do.
 type Backlog struct {
-	Pending int           // not started
-	Running int           //
-	Oldest  time.Duration // how long the oldest pending job has been due
+	Pending   int           // not started
+	Running   int           //
+	Oldest    time.Duration // how long the oldest pending job has been due
+	Published int           // of the pending, those handed to the workers
+	Gated     int           // of the pending, those that wait at a gate
+	Lanes     int           // that the pending are in
+	PerSecond float64       // started lately, while any are published
 }
 
 // Stage is what a job is doing.
@@ -180,7 +184,7 @@ func (f *Failure) Unwrap() error { return f.Err }
 // no attempt is counted.
 type Paced struct {
 	After time.Duration
-	Err   error
+	Err   error // an *Error's message tells whoever reads the job's timeline why
 }
 
 func (p *Paced) Error() string { return fmt.Sprintf("paced for %s: %v", p.After, p.Err) }

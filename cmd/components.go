@@ -276,7 +276,7 @@ func work(ctx context.Context, cfg Config, e *engines, log *slog.Logger) error {
 		TempDir:  cfg.tempDir, Metrics: pipeline.NewMetrics(e.registry), Log: log,
 	}
 	stop, err := e.queue.Consume(worker.Handle, redis.ConsumerOptions{
-		Concurrency: cfg.WorkerConcurrency, Grace: cfg.ShutdownGrace, Log: log,
+		Concurrency: cfg.WorkerConcurrency, Weights: cfg.QueueWeights, Grace: cfg.ShutdownGrace, Log: log,
 	})
 	if err != nil {
 		return err
@@ -288,7 +288,7 @@ func work(ctx context.Context, cfg Config, e *engines, log *slog.Logger) error {
 
 // schedule feeds the queue from the ledger, and sweeps, until ctx ends.
 func schedule(ctx context.Context, cfg Config, e *engines, log *slog.Logger) error {
-	e.registry.MustRegister(backlogCollector{e.ledger}, auditCollector{e.ledger})
+	e.registry.MustRegister(backlogCollector{e.ledger}, gateCollector{e.ledger}, auditCollector{e.ledger})
 	relay := &pipeline.Relay{Ledger: e.ledger, Queue: e.queue, Window: cfg.RelayWindow, Log: log}
 	sweeper := &pipeline.Sweeper{Ledger: e.ledger, Queue: e.queue, Log: log}
 	return beside(ctx,

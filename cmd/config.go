@@ -19,6 +19,7 @@ import (
 
 	voiceassist "github.com/voiceassist/backend"
 	"github.com/voiceassist/backend/mail"
+	"github.com/voiceassist/backend/postgres"
 )
 
 // Config is everything that is set from outside, by environment variables. The
@@ -63,12 +64,17 @@ type Config struct {
 	EmbeddingDim   int    `env:"EMBEDDING_DIM" envDefault:"1536"`
 	UnipdfKey      string `env:"UNIPDF_LICENSE_KEY"`
 
+	EmbedRequests int `env:"EMBED_REQUESTS_PER_MINUTE" envDefault:"0"` // of all workers together; 0 is no limit
+	EmbedTokens   int `env:"EMBED_TOKENS_PER_MINUTE" envDefault:"0"`   // likewise
+
+	QueueWeights voiceassist.QueueWeights `env:"QUEUE_WEIGHTS" envDefault:"interactive=8,default=4,bulk=2,maintenance=1"` // that the worker serves
+
 	WorkerConcurrency int           `env:"WORKER_CONCURRENCY"` // jobs at once; 0 is four for each processor
 	Extractors        int           `env:"EXTRACTORS"`         // child processes; 0 is one for each processor
 	ExtractTimeout    time.Duration `env:"EXTRACT_TIMEOUT" envDefault:"120s"`
 	ExtractMemoryMB   int64         `env:"EXTRACT_MEMORY_MB" envDefault:"1024"`
 	ExtractMaxPages   int           `env:"EXTRACT_MAX_PAGES" envDefault:"10000"`
-	RelayWindow       int           `env:"RELAY_WINDOW" envDefault:"256"`
+	RelayWindow       int           `env:"RELAY_WINDOW" envDefault:"16"` // the least; more when the workers are fast
 	ShutdownGrace     time.Duration `env:"SHUTDOWN_GRACE" envDefault:"8s"`
 	MetricsAddr       string        `env:"METRICS_ADDR"` // of worker and scheduler; "" is 127.0.0.1:9101 and :9102
 
@@ -174,7 +180,9 @@ func (c Config) faults() []error {
 	add(c.ExtractTimeout > 0, "EXTRACT_TIMEOUT: want more than 0s")
 	add(c.ExtractMemoryMB >= 128, "EXTRACT_MEMORY_MB: want at least 128")
 	add(c.ExtractMaxPages > 0, "EXTRACT_MAX_PAGES: want at least 1")
-	add(c.RelayWindow > 0, "RELAY_WINDOW: want at least 1")
+	add(c.RelayWindow > 0 && c.RelayWindow <= postgres.MaxWindow, "RELAY_WINDOW: want 1 to %d", postgres.MaxWindow)
+	add(c.EmbedRequests >= 0 && c.EmbedRequests <= 1e6, "EMBED_REQUESTS_PER_MINUTE: want 1 to 1000000, or 0")
+	add(c.EmbedTokens >= 0 && c.EmbedTokens <= 1e9, "EMBED_TOKENS_PER_MINUTE: want 1 to 1000000000, or 0")
 	add(c.ShutdownGrace > 0, "SHUTDOWN_GRACE: want more than 0s")
 	_, err = c.proxies()
 	add(err == nil, "TRUSTED_PROXIES: %v", err)

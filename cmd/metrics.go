@@ -119,12 +119,19 @@ var (
 	jobsPending = prometheus.NewDesc("voiceassist_jobs_pending", "Jobs not started.", []string{"queue"}, nil)
 	jobsRunning = prometheus.NewDesc("voiceassist_jobs_running", "Jobs under way.", []string{"queue"}, nil)
 	jobsOldest  = prometheus.NewDesc("voiceassist_jobs_oldest_seconds", "How long the oldest pending job has been due.", []string{"queue"}, nil)
+
+	jobsPublished = prometheus.NewDesc("voiceassist_jobs_published", "Pending jobs that are handed to the workers.", []string{"queue"}, nil)
+	jobsGated     = prometheus.NewDesc("voiceassist_jobs_gated", "Pending jobs that wait at a gate.", []string{"queue"}, nil)
+	jobLanes      = prometheus.NewDesc("voiceassist_job_lanes", "Lanes that pending jobs are in.", []string{"queue"}, nil)
+	jobsStarted   = prometheus.NewDesc("voiceassist_jobs_started_per_second", "Jobs that workers took lately, by which the relay sets its window.", []string{"queue"}, nil)
 )
 
+var backlogDescs = []*prometheus.Desc{jobsPending, jobsRunning, jobsOldest, jobsPublished, jobsGated, jobLanes, jobsStarted}
+
 func (backlogCollector) Describe(ch chan<- *prometheus.Desc) {
-	ch <- jobsPending
-	ch <- jobsRunning
-	ch <- jobsOldest
+	for _, d := range backlogDescs {
+		ch <- d
+	}
 }
 
 func (c backlogCollector) Collect(ch chan<- prometheus.Metric) {
@@ -140,6 +147,10 @@ func (c backlogCollector) Collect(ch chan<- prometheus.Metric) {
 		ch <- prometheus.MustNewConstMetric(jobsPending, prometheus.GaugeValue, float64(b.Pending), string(q))
 		ch <- prometheus.MustNewConstMetric(jobsRunning, prometheus.GaugeValue, float64(b.Running), string(q))
 		ch <- prometheus.MustNewConstMetric(jobsOldest, prometheus.GaugeValue, b.Oldest.Seconds(), string(q))
+		ch <- prometheus.MustNewConstMetric(jobsPublished, prometheus.GaugeValue, float64(b.Published), string(q))
+		ch <- prometheus.MustNewConstMetric(jobsGated, prometheus.GaugeValue, float64(b.Gated), string(q))
+		ch <- prometheus.MustNewConstMetric(jobLanes, prometheus.GaugeValue, float64(b.Lanes), string(q))
+		ch <- prometheus.MustNewConstMetric(jobsStarted, prometheus.GaugeValue, b.PerSecond, string(q))
 	}
 }
 

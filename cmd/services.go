@@ -20,6 +20,10 @@ func (e *engines) services() []httpapi.Service {
 	if e.models != nil {
 		models.Probe = func(ctx context.Context) (httpapi.Condition, error) { return httpapi.Condition{}, e.models.Check(ctx) }
 	}
+	embedding := httpapi.Service{Name: "embedding"}
+	if e.embedder != nil {
+		embedding.Probe = e.probeEmbedding
+	}
 	return []httpapi.Service{
 		{Name: "postgres", Required: true, Probe: versionOf(e.ledger.Version)},
 		{Name: "redis", Required: true, Probe: versionOf(e.redis.Version)},
@@ -28,6 +32,7 @@ func (e *engines) services() []httpapi.Service {
 		{Name: "workers", Probe: e.probeWorkers},
 		{Name: "schedulers", Probe: e.probeSchedulers},
 		models,
+		embedding,
 		{Name: "nextcloud"},
 	}
 }

@@ -25,13 +25,13 @@ func checkServices(ctx context.Context, t *testing.T, c *client) {
 	if err := c.get(ctx, "/api/admin/services/status", &reply); err != nil {
 		t.Error(err)
 	}
-	absent := map[string]bool{"models": true, "nextcloud": true}
+	absent := map[string]bool{"models": true, "embedding": true, "nextcloud": true}
 	for _, s := range reply.Data.Services {
 		if want := map[bool]string{true: "not_configured", false: "healthy"}[absent[s.Name]]; s.Status != want {
 			t.Errorf("%s is %s (%s), want %s", s.Name, s.Status, s.Message, want)
 		}
 	}
-	if reply.Data.Overall != "healthy" || len(reply.Data.Services) != 8 {
+	if reply.Data.Overall != "healthy" || len(reply.Data.Services) != 9 {
 		t.Errorf("the system is %s with %d services", reply.Data.Overall, len(reply.Data.Services))
 	}
 	var resources struct {

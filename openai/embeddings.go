@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"net/http"
+	"net/url"
 	"strings"
 
 	openai "github.com/sashabaranov/go-openai"
@@ -30,7 +31,8 @@ func (c *Client) Dim() int { return c.opts.EmbeddingDim }
 
 // Embed returns one vector per text, in order, each of Euclidean length 1.
 // Possible ends: all vectors; *voiceassist.Paced; *voiceassist.Failure when the
-// service refuses a text; any other error.
+// service refuses a text; Unavailable while it is down, silent or refuses us; any
+// other error.
 func (c *Client) Embed(ctx context.Context, texts []string) ([][]float32, error) {
 	vectors := make([][]float32, 0, len(texts))
 	for len(texts) > 0 {
@@ -65,7 +67,7 @@ func (c *Client) embed(ctx context.Context, texts []string) ([][]float32, error)
 	}
 	reply, err := c.api.CreateEmbeddings(ctx, request)
 	if err != nil {
-		return nil, refusedText(err)
+		return nil, embedError(err)
 	}
 	if len(reply.Data) != len(texts) {
 		return nil, fmt.Errorf("the service returned %d vectors for %d texts", len(reply.Data), len(texts))
@@ -85,11 +87,19 @@ func (c *Client) embed(ctx context.Context, texts []string) ([][]float32, error)
 	return vectors, nil
 }
 
-// refusedText gives a refusal its meaning: about the texts, for good, or about
-// the way the service is set up, until somebody changes that.
-func refusedText(err error) error {
+// embedError gives a failure its meaning: about the texts, for good; about the
+// way the service is set up, until somebody changes that; or about the service,
+// while it is down. A plain 500 may be the text's doing and stays as it is.
+func embedError(err error) error {
+	_, unreached := errors.AsType[*url.Error](err)
+	if unreached && !errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return &voiceassist.Error{Code: voiceassist.Unavailable, Message: "the embedding service does not answer", Err: err}
+	}
 	refused, ok := errors.AsType[*statusError](err)
 	if !ok {
+		return err
+	}
+	if _, paced := errors.AsType[*voiceassist.Paced](err); paced {
 		return err
 	}
 	switch refused.status {
@@ -99,6 +109,8 @@ func refusedText(err error) error {
 		return voiceassist.Errorf(voiceassist.Unavailable, "the embedding service refused the API key: %w", err)
 	case http.StatusNotFound:
 		return voiceassist.Errorf(voiceassist.Unavailable, "the embedding service does not know the model: %w", err)
+	case http.StatusRequestTimeout, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return &voiceassist.Error{Code: voiceassist.Unavailable, Message: "the embedding service is down", Err: err}
 	}
 	return err
 }

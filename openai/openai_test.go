@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"net/http"
 	"net/http/httptest"
@@ -195,10 +196,42 @@ func TestEmbedTypesItsFailures(t *testing.T) {
 	if !errors.Is(err, voiceassist.Unavailable) || !strings.Contains(err.Error(), "API key") {
 		t.Errorf("401: %v, want unavailable, naming the key", err)
 	}
+	for _, status := range []int{http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout} {
+		s.RefuseEmbeddings(status, "")
+		_, err = c.Embed(t.Context(), []string{"a"})
+		if !errors.Is(err, voiceassist.Unavailable) {
+			t.Errorf("%d: %v, want unavailable", status, err)
+		}
+	}
 	s.RefuseEmbeddings(http.StatusInternalServerError, "")
 	_, err = c.Embed(t.Context(), []string{"a"})
+	if voiceassist.CodeOf(err) == voiceassist.Unavailable {
+		t.Errorf("500: %v, want an attempt that counts", err)
+	}
 	if _, failed := errors.AsType[*voiceassist.Failure](err); err == nil || failed {
 		t.Errorf("500: %v, want an error worth a retry", err)
+	}
+}
+
+func TestAnEmbeddingServiceThatDoesNotAnswerIsUnavailable(t *testing.T) {
+	t.Parallel()
+	silent := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body) // a server hears of a client that leaves once it has read everything
+		<-r.Context().Done()
+	}))
+	defer silent.Close()
+	gone := httptest.NewServer(nil)
+	gone.Close()
+	for name, url := range map[string]string{"silent": silent.URL, "gone": gone.URL} {
+		c, err := openai.Open(openai.Options{BaseURL: url, EmbeddingModel: "m", EmbeddingDim: 3, Timeout: 50 * time.Millisecond})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = c.Embed(t.Context(), []string{"a"})
+		if e, ok := errors.AsType[*voiceassist.Error](err); !ok || e.Code != voiceassist.Unavailable || strings.Contains(e.Message, url) {
+			t.Errorf("%s: %v, want unavailable, without the address", name, err)
+		}
+		c.Close()
 	}
 }
 

@@ -68,7 +68,7 @@ func (w *Worker) embedMissing(ctx context.Context, title string, passages []voic
 	if len(missing) == 0 {
 		return nil
 	}
-	vectors, err := w.Embedder.Embed(ctx, missing)
+	vectors, err := w.askEmbedder(ctx, missing)
 	if err != nil {
 		return fmt.Errorf("embed %d passages: %w", len(missing), err)
 	}

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"time"
@@ -21,17 +22,21 @@ type Queue interface {
 type Relay struct {
 	Ledger *postgres.DB
 	Queue  Queue
-	Window int // how many published jobs may wait in each queue; 0 is 256
+	Window int // how many published jobs may wait in each queue at the least; 0 is 16
 	Log    *slog.Logger
+
+	full int // passes in a row that found every window full
 }
 
 // The relay looks when a transaction tells it to, and at these intervals: while
-// a full window holds jobs back, and otherwise for those that were paced or
-// whose notification was lost.
+// a full window holds jobs back, twice as long each time that nothing was taken
+// from it, and otherwise for those that were paced or whose notification was lost.
 const (
-	relayBusy  = 50 * time.Millisecond
-	relayIdle  = time.Second
-	relayRetry = 5 * time.Second
+	relayBusy    = 20 * time.Millisecond
+	relayFull    = 320 * time.Millisecond
+	relayIdle    = time.Second
+	relayRetry   = 5 * time.Second
+	defaultLeast = 16
 )
 
 // Run relays until ctx ends.
@@ -59,11 +64,7 @@ func (r *Relay) Run(ctx context.Context) {
 
 // runOnce publishes what is due and returns how long to wait for more.
 func (r *Relay) runOnce(ctx context.Context) time.Duration {
-	window := r.Window
-	if window == 0 {
-		window = 256
-	}
-	_, held, err := r.Ledger.PublishDue(ctx, window, func(ctx context.Context, o postgres.Owed) error {
+	n, held, err := r.Ledger.PublishDue(ctx, cmp.Or(r.Window, defaultLeast), func(ctx context.Context, o postgres.Owed) error {
 		return r.Queue.Publish(ctx, o.Kind, o.Queue, o.Delivery)
 	})
 	switch {
@@ -72,10 +73,14 @@ func (r *Relay) runOnce(ctx context.Context) time.Duration {
 	case err != nil:
 		r.Log.WarnContext(ctx, "relay", slog.Any("error", err))
 		return relayRetry
-	case held:
+	case !held:
+		return relayIdle
+	case n > 0:
+		r.full = 0
 		return relayBusy
 	}
-	return relayIdle
+	r.full++
+	return min(relayBusy<<min(r.full, 10), relayFull)
 }
 
 // listen keeps a connection on which the ledger tells of new jobs.

@@ -47,6 +47,7 @@ type Worker struct {
 	Blobs    *blob.Bucket
 	Embedder voiceassist.Embedder // nil: lexical search only
 	MayEmbed func() bool          // whether passages may be sent to Embedder now; nil: they may
+	Gate     EmbedGate            // asked before each request to Embedder; nil: none is
 	TempDir  string               // where originals lie while they are read; "" is the system's
 	Lease    time.Duration        // how long a silent worker keeps a job; 0 is 30 s
 	Metrics  *Metrics             // nil measures nothing
@@ -228,8 +229,12 @@ func (w *Worker) tell(ctx context.Context, a *attempt, err error, stopping bool)
 		a.note("failed", f.Message, 0)
 		return "failed", w.Ledger.Fail(ctx, a.Attempt, f, a.timeline)
 	}
+	gate := a.gateOf(err)
+	if err := w.Ledger.HoldAtGate(ctx, a.Attempt, gate); err != nil {
+		return "unknown", err
+	}
 	if p, ok := errors.AsType[*voiceassist.Paced](err); ok {
-		a.note("paced", "the service asks to wait", 0)
+		a.note("paced", whyPaced(p), 0)
 		return "paced", w.Ledger.Return(ctx, a.Attempt, p.After, true, a.timeline)
 	}
 	if stopping {
@@ -238,7 +243,11 @@ func (w *Worker) tell(ctx context.Context, a *attempt, err error, stopping bool)
 	}
 	if e, ok := errors.AsType[*voiceassist.Error](err); ok && e.Code == voiceassist.Unavailable {
 		a.note("paced", e.Message, 0)
-		return "paced", w.Ledger.Return(ctx, a.Attempt, backOff(pacedFor, maxPaced, a.job.GivenBack), true, a.timeline)
+		before := a.job.GivenBack
+		if gate != "" {
+			before = 0 // how long it is shut is up to the gate
+		}
+		return "paced", w.Ledger.Return(ctx, a.Attempt, backOff(pacedFor, maxPaced, before), true, a.timeline)
 	}
 	return w.retry(ctx, a, err)
 }

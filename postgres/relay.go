@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"math"
 	"time"
 
 	"github.com/google/uuid"
@@ -15,74 +16,230 @@ type Owed struct {
 	voiceassist.Delivery
 	Kind  voiceassist.JobKind
 	Queue voiceassist.Queue
+	Lane  string
+	Gate  voiceassist.Gate
 }
 
-// PublishDue hands pending jobs that are due to publish, most urgent queue and
-// oldest first, until each queue has window jobs waiting, and records a
-// delivery of each. It returns how many it published and whether a full window
-// held others back. If publish fails the whole call is undone in the ledger;
-// what it had published is then published again under the same task id, which
-// the queue recognises. Safe to run in several processes at once.
-func (db *DB) PublishDue(ctx context.Context, window int, publish func(context.Context, Owed) error) (n int, held bool, err error) {
+// MaxWindow is how many published jobs wait in a queue at most, however fast
+// the workers are.
+const MaxWindow = 256
+
+// relayLock is the advisory lock of the relay that is at work.
+const relayLock = 0x72656c6179 // "relay"
+
+// PublishDue hands pending jobs that are due to publish and records a delivery
+// of each. In each queue the lanes take turns, oldest first within a lane, until
+// a window of jobs waits: as many as were started in the last second, but at
+// least least and, unless that is more, at most MaxWindow. Lanes that are paused
+// and jobs whose gate is shut are passed over.
+//
+// It returns how many it published and whether a full window held others back.
+// If publish fails the whole call is undone in the ledger; what it had published
+// is then published again under the same task id, which the queue recognises.
+// One process at a time does this; a call in another returns at once.
+func (db *DB) PublishDue(ctx context.Context, least int, publish func(context.Context, Owed) error) (n int, held bool, err error) {
 	err = db.tx(ctx, func(tx pgx.Tx) error {
-		owed, more, err := claimDue(ctx, tx, window)
+		queues, err := lockQueues(ctx, tx)
+		if err != nil || len(queues) == 0 {
+			return err
+		}
+		gates, err := openGates(ctx, tx)
 		if err != nil {
 			return err
 		}
-		held = more
-		ids := make([]uuid.UUID, 0, len(owed))
-		for _, o := range owed {
-			if err := publish(ctx, o); err != nil {
+		var ids []uuid.UUID
+		for _, q := range queues {
+			owed, more, err := q.claim(ctx, tx, least, gates)
+			if err != nil {
 				return err
 			}
-			ids = append(ids, o.JobID)
+			for _, o := range owed {
+				if err := publish(ctx, o); err != nil {
+					return err
+				}
+				ids = append(ids, o.JobID)
+			}
+			held = held || more
 		}
 		n = len(ids)
-		if n == 0 {
-			return nil
-		}
-		_, err = tx.Exec(ctx, `
-			UPDATE jobs
-			SET deliveries = deliveries + 1, published_at = now()
-			WHERE id = ANY($1)`, ids)
-		return err
+		return recordDeliveries(ctx, tx, ids, queues)
 	})
 	return n, held, err
 }
 
-func claimDue(ctx context.Context, tx pgx.Tx, window int) (owed []Owed, held bool, err error) {
-	for _, q := range voiceassist.Queues {
-		var waiting int
-		if err := tx.QueryRow(ctx, `
-			SELECT count(*)
-			FROM jobs
-			WHERE state = 'pending' AND published_at IS NOT NULL AND queue = $1`, q.Name).Scan(&waiting); err != nil {
-			return nil, false, err
-		}
-		room := max(0, window-waiting)
-		rows, err := tx.Query(ctx, `
-			SELECT id, deliveries + 1, kind, queue
-			FROM jobs
-			WHERE state = 'pending' AND published_at IS NULL AND run_at <= now() AND queue = $1
-			ORDER BY run_at, id
-			LIMIT $2
-			FOR UPDATE SKIP LOCKED`, q.Name, room+1)
-		if err != nil {
-			return nil, false, err
-		}
-		due, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (o Owed, err error) {
-			err = row.Scan(&o.JobID, &o.Number, &o.Kind, &o.Queue)
-			return o, err
-		})
-		if err != nil {
-			return nil, false, err
-		}
-		if len(due) > room {
-			due, held = due[:room], true
-		}
-		owed = append(owed, due...)
+func recordDeliveries(ctx context.Context, tx pgx.Tx, ids []uuid.UUID, queues []*queueTurn) error {
+	var batch pgx.Batch
+	if len(ids) > 0 {
+		batch.Queue(`
+			UPDATE jobs
+			SET deliveries = deliveries + 1, published_at = now()
+			WHERE id = ANY($1)`, ids)
 	}
+	for _, q := range queues {
+		if q.before == 0 && q.waiting == 0 {
+			continue // as it was
+		}
+		batch.Queue(`
+			UPDATE queues
+			SET lane = $2, waiting = $3, rate = $4, looked_at = now()
+			WHERE name = $1`, q.name, q.lane, q.waiting, q.rate)
+	}
+	return tx.SendBatch(ctx, &batch).Close()
+}
+
+// queueTurn is where the relay stands in a queue.
+type queueTurn struct {
+	name    voiceassist.Queue
+	lane    string  // that had the last turn
+	rate    float64 // jobs started per second, lately
+	waiting int     // published and not started
+	before  int     // that waited when the relay last looked
+	owes    bool    // there are unpublished jobs, due or not
+}
+
+// lockQueues makes this transaction the only relay at work and returns how the
+// queues stand, most urgent first; none if another relay is at work.
+func lockQueues(ctx context.Context, tx pgx.Tx) ([]*queueTurn, error) {
+	var locked bool
+	if err := tx.QueryRow(ctx, `SELECT pg_try_advisory_xact_lock($1)`, relayLock).Scan(&locked); err != nil || !locked {
+		return nil, err
+	}
+	rows, err := tx.Query(ctx, `
+		SELECT q.name, q.lane, q.rate, q.waiting, extract(epoch FROM now() - q.looked_at)::float8,
+			(SELECT count(*) FROM jobs j WHERE j.queue = q.name AND j.state = 'pending' AND j.published_at IS NOT NULL),
+			EXISTS (SELECT FROM jobs j WHERE j.queue = q.name AND j.state = 'pending' AND j.published_at IS NULL)
+		FROM unnest($1::text[]) WITH ORDINALITY AS urgent (name, place)
+		JOIN queues q USING (name)
+		ORDER BY urgent.place`, queueNames())
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (*queueTurn, error) {
+		var q queueTurn
+		var since float64
+		err := row.Scan(&q.name, &q.lane, &q.rate, &q.before, &since, &q.waiting, &q.owes)
+		q.rate = smoothRate(q.rate, max(0, q.before-q.waiting), since)
+		return &q, err
+	})
+}
+
+func queueNames() []string {
+	names := make([]string, len(voiceassist.Queues))
+	for i, q := range voiceassist.Queues {
+		names[i] = string(q.Name)
+	}
+	return names
+}
+
+// smoothRate returns the rate per second after n more in the last seconds. What
+// is a second old counts for about a third.
+func smoothRate(rate float64, n int, seconds float64) float64 {
+	if seconds <= 0 {
+		return rate
+	}
+	weight := 1 - math.Exp(-seconds)
+	return rate + weight*(float64(n)/seconds-rate)
+}
+
+// window is how many published jobs may wait.
+func (q *queueTurn) window(least int) int {
+	return max(least, min(int(math.Ceil(q.rate)), MaxWindow))
+}
+
+// claim locks the jobs whose turn it is, as many as there is room for, and
+// reports whether there are more. gates says how many jobs each open gate takes.
+func (q *queueTurn) claim(ctx context.Context, tx pgx.Tx, least int, gates map[voiceassist.Gate]int) (owed []Owed, held bool, err error) {
+	room := q.window(least) - q.waiting
+	if !q.owes || room <= 0 {
+		return nil, q.owes, nil
+	}
+	owed, err = nextTurns(ctx, tx, q, room+1, gates)
+	if err != nil {
+		return nil, false, err
+	}
+	if len(owed) > room {
+		owed, held = owed[:room], true
+	}
+	for _, o := range owed {
+		gates[o.Gate]--
+		q.lane = o.Lane
+	}
+	q.waiting += len(owed)
 	return owed, held, nil
+}
+
+// nextTurns locks up to limit due jobs of a queue: the first of every lane, from
+// the lane after q.lane on and round to it, then the second of every lane, and so
+// on. The lanes are found by leaps through jobs_relay_idx, so that a long lane
+// costs no more than a short one.
+func nextTurns(ctx context.Context, tx pgx.Tx, q *queueTurn, limit int, gates map[voiceassist.Gate]int) ([]Owed, error) {
+	names, takes := make([]string, 0, len(gates)), make([]int, 0, len(gates))
+	for name, n := range gates {
+		names, takes = append(names, string(name)), append(takes, n)
+	}
+	rows, err := tx.Query(ctx, `
+		WITH RECURSIVE later (lane) AS (
+			SELECT min(j.lane)
+			FROM jobs j
+			WHERE j.state = 'pending' AND j.published_at IS NULL AND j.queue = $1 AND j.lane > $2
+			UNION ALL
+			SELECT (
+				SELECT min(j.lane)
+				FROM jobs j
+				WHERE j.state = 'pending' AND j.published_at IS NULL AND j.queue = $1 AND j.lane > l.lane)
+			FROM later l
+			WHERE l.lane IS NOT NULL
+		), earlier (lane) AS (
+			SELECT min(j.lane)
+			FROM jobs j
+			WHERE j.state = 'pending' AND j.published_at IS NULL AND j.queue = $1 AND j.lane <= $2
+			UNION ALL
+			SELECT (
+				SELECT min(j.lane)
+				FROM jobs j
+				WHERE j.state = 'pending' AND j.published_at IS NULL AND j.queue = $1 AND j.lane > e.lane AND j.lane <= $2)
+			FROM earlier e
+			WHERE e.lane IS NOT NULL
+		), line AS (
+			SELECT lane, 1 AS lap FROM later WHERE lane IS NOT NULL
+			UNION ALL
+			SELECT lane, 2 FROM earlier WHERE lane IS NOT NULL
+		), due AS (
+			SELECT l.lane, l.lap, j.id, g.gate, g.takes, row_number() OVER (PARTITION BY l.lane ORDER BY j.run_at, j.id) AS turn
+			FROM line l
+			CROSS JOIN unnest($4::text[], $5::int[]) AS g (gate, takes)
+			CROSS JOIN LATERAL (
+				SELECT j.id, j.run_at
+				FROM jobs j
+				WHERE j.state = 'pending' AND j.published_at IS NULL AND j.queue = $1 AND j.lane = l.lane AND j.gate = g.gate
+					AND j.run_at <= now()
+				ORDER BY j.run_at, j.id
+				LIMIT least($3, g.takes)
+			) j
+			WHERE NOT EXISTS (SELECT FROM lanes p WHERE p.name = l.lane AND p.paused_at IS NOT NULL)
+		), numbered AS (
+			SELECT *, row_number() OVER (PARTITION BY gate ORDER BY turn, lap, lane) AS at_gate
+			FROM due
+		), next AS (
+			SELECT id, turn, lap
+			FROM numbered
+			WHERE at_gate <= takes
+			ORDER BY turn, lap, lane
+			LIMIT $3
+		)
+		SELECT j.id, j.deliveries + 1, j.kind, j.queue, j.lane, j.gate
+		FROM next n
+		JOIN jobs j USING (id)
+		WHERE j.state = 'pending' AND j.published_at IS NULL
+		ORDER BY n.turn, n.lap, j.lane
+		FOR UPDATE OF j SKIP LOCKED`, q.name, q.lane, limit, names, takes)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (o Owed, err error) {
+		err = row.Scan(&o.JobID, &o.Number, &o.Kind, &o.Queue, &o.Lane, &o.Gate)
+		return o, err
+	})
 }
 
 // Published returns up to limit deliveries that were published more than age
@@ -177,32 +334,4 @@ func (db *DB) RunNow(ctx context.Context, id uuid.UUID) error {
 		WITH due AS (UPDATE jobs SET run_at = now() WHERE id = $1 AND state = 'pending')
 		SELECT pg_notify('`+JobsChannel+`', '')`, id)
 	return classify(err)
-}
-
-// Backlogs returns the backlog of every queue.
-func (db *DB) Backlogs(ctx context.Context) (map[voiceassist.Queue]voiceassist.Backlog, error) {
-	rows, err := db.pool.Query(ctx, `
-		SELECT queue,
-			count(*) FILTER (WHERE state = 'pending'),
-			count(*) FILTER (WHERE state = 'running'),
-			coalesce(extract(epoch FROM now() - min(run_at) FILTER (WHERE state = 'pending' AND run_at <= now())), 0)::float8
-		FROM jobs
-		WHERE state IN ('pending', 'running')
-		GROUP BY queue`)
-	if err != nil {
-		return nil, classify(err)
-	}
-	backlogs := make(map[voiceassist.Queue]voiceassist.Backlog, len(voiceassist.Queues))
-	for _, q := range voiceassist.Queues {
-		backlogs[q.Name] = voiceassist.Backlog{}
-	}
-	var q voiceassist.Queue
-	var b voiceassist.Backlog
-	var seconds float64
-	_, err = pgx.ForEachRow(rows, []any{&q, &b.Pending, &b.Running, &seconds}, func() error {
-		b.Oldest = time.Duration(seconds * float64(time.Second))
-		backlogs[q] = b
-		return nil
-	})
-	return backlogs, classify(err)
 }

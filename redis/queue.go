@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/hibiken/asynq"
@@ -18,14 +19,21 @@ import (
 // the sweeper; a delivery made twice is recognised by its task id.
 type Queue struct {
 	rdb       redis.UniversalClient
-	client    *asynq.Client
+	client    atomic.Pointer[asynq.Client]
 	inspector *asynq.Inspector
 }
 
 // Queue returns the queue in the Redis of c. It ends with c.
 func (c *Client) Queue() *Queue {
-	return &Queue{rdb: c.rdb, client: asynq.NewClientFromRedisClient(c.rdb), inspector: asynq.NewInspectorFromRedisClient(c.rdb)}
+	q := &Queue{rdb: c.rdb, inspector: asynq.NewInspectorFromRedisClient(c.rdb)}
+	q.renew()
+	return q
 }
+
+// renew makes a client that puts every queue on the list of queues again. One
+// does so only once for each, and after a flush of Redis the inspector would
+// know of no queue.
+func (q *Queue) renew() { q.client.Store(asynq.NewClientFromRedisClient(q.rdb)) }
 
 // MakeRedisClient gives asynqmon our connections.
 func (q *Queue) MakeRedisClient() any { return q.rdb }
@@ -41,7 +49,7 @@ func (q *Queue) Publish(ctx context.Context, kind voiceassist.JobKind, queue voi
 	if err != nil {
 		return fmt.Errorf("publish %s: %w", d.TaskID(), err)
 	}
-	_, err = q.client.EnqueueContext(ctx, asynq.NewTask(string(kind), payload),
+	_, err = q.client.Load().EnqueueContext(ctx, asynq.NewTask(string(kind), payload),
 		asynq.TaskID(d.TaskID()), asynq.Queue(string(queue)), asynq.MaxRetry(0), asynq.Timeout(taskTimeout))
 	if err != nil && !errors.Is(err, asynq.ErrTaskIDConflict) {
 		return &voiceassist.Error{Code: voiceassist.Unavailable, Message: "the queue does not take jobs", Err: err}
@@ -54,7 +62,10 @@ func (q *Queue) Publish(ctx context.Context, kind voiceassist.JobKind, queue voi
 func (q *Queue) Holds(queue voiceassist.Queue, d voiceassist.Delivery) (bool, error) {
 	info, err := q.inspector.GetTaskInfo(string(queue), d.TaskID())
 	switch {
-	case errors.Is(err, asynq.ErrTaskNotFound), errors.Is(err, asynq.ErrQueueNotFound):
+	case errors.Is(err, asynq.ErrQueueNotFound):
+		q.renew()
+		return false, nil
+	case errors.Is(err, asynq.ErrTaskNotFound):
 		return false, nil
 	case err != nil:
 		return false, fmt.Errorf("look up task %s: %w", d.TaskID(), err)
@@ -81,8 +92,9 @@ func (q *Queue) Sizes() (map[voiceassist.Queue]int, error) {
 
 // ConsumerOptions tune a Consumer; the zero value is good.
 type ConsumerOptions struct {
-	Concurrency int           // jobs at once; 0 is 4
-	Grace       time.Duration // how long jobs may go on after Stop before they are told to end; 0 is 8 s
+	Concurrency int                      // jobs at once; 0 is 4
+	Weights     voiceassist.QueueWeights // the queues it serves; nil is all
+	Grace       time.Duration            // how long jobs may go on after Stop before they are told to end; 0 is 8 s
 	Log         *slog.Logger
 }
 
@@ -100,9 +112,12 @@ func (q *Queue) Consume(handle func(context.Context, voiceassist.Delivery), o Co
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	weights := make(map[string]int, len(voiceassist.Queues))
-	for _, each := range voiceassist.Queues {
-		weights[string(each.Name)] = each.Weight
+	if o.Weights == nil {
+		o.Weights = voiceassist.DefaultQueueWeights()
+	}
+	weights := make(map[string]int, len(o.Weights))
+	for name, weight := range o.Weights {
+		weights[string(name)] = weight
 	}
 	server := asynq.NewServerFromRedisClient(q.rdb, asynq.Config{
 		Concurrency:       o.Concurrency,
