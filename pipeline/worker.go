@@ -104,7 +104,9 @@ func (w *Worker) logJob(ctx context.Context, a *attempt, result string, took tim
 		slog.String("result", result), slog.Duration("took", took),
 	}
 	level := slog.LevelInfo
-	if err != nil {
+	if s, ok := errors.AsType[*split](err); ok {
+		attrs = append(attrs, slog.Int("parts", len(s.Parts)))
+	} else if err != nil {
 		attrs = append(attrs, slog.String("stage", string(a.stage)), slog.Any("error", err))
 		level = slog.LevelWarn
 	}

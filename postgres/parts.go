@@ -84,7 +84,7 @@ func (db *DB) CompletePart(ctx context.Context, a Attempt, percent Shares, timel
 			), job AS (
 				UPDATE jobs j
 				SET processed = least(total, processed + size),
-					progress = $2 + ($3 - $2) * least(total, processed + size) / greatest(total, 1)
+					progress = $2::integer + ($3::integer - $2::integer) * least(total, processed + size) / greatest(total, 1)
 				FROM part
 				WHERE j.id = part.parent_id AND j.state = 'waiting'
 				RETURNING j.document_id, j.progress
