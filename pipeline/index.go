@@ -9,7 +9,6 @@ import (
 	"path"
 	"slices"
 	"strings"
-	"unicode"
 
 	"gocloud.dev/blob"
 	"gocloud.dev/gcerrors"
@@ -99,7 +98,7 @@ func (w *Worker) extract(ctx context.Context, a *attempt) (postgres.Extraction, 
 			return x, err
 		}
 	}
-	return x, w.Ledger.FinishExtraction(ctx, a.Attempt, x)
+	return w.finishExtraction(ctx, a, x, x.Info)
 }
 
 // extraction returns what is stored of the document's text, as our engine
@@ -132,7 +131,8 @@ func (w *Worker) beginExtraction(ctx context.Context, a *attempt, x postgres.Ext
 		return x, false, err
 	}
 	if first.Last == 0 || x.Info.Pages <= first.Last {
-		return x, true, w.Ledger.FinishExtraction(ctx, a.Attempt, x)
+		x, err = w.finishExtraction(ctx, a, x, x.Info)
+		return x, true, err
 	}
 	return x, false, w.Ledger.BeginExtraction(ctx, a.Attempt, x)
 }
@@ -167,8 +167,6 @@ func copyTo(f *os.File, r *blob.Reader) error {
 	return f.Close()
 }
 
-func isWordRune(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }
-
 // plan returns how the document's passages are made now, and what becomes of it
 // when they are.
 func (w *Worker) plan(a *attempt, x postgres.Extraction) (postgres.Recipe, postgres.Publication) {
@@ -202,7 +200,7 @@ func (w *Worker) chunk(ctx context.Context, a *attempt, x postgres.Extraction, r
 		return err
 	}
 	p.Generation = number
-	chunker, hasText := NewChunker(a.DocumentID, number), false
+	chunker := NewChunker(a.DocumentID, number)
 	for first := 1; first <= x.Info.Pages; first += pageBatch {
 		pages, err := w.Ledger.Pages(ctx, x.SHA256, x.Engine, first, pageBatch)
 		if err != nil {
@@ -214,7 +212,6 @@ func (w *Worker) chunk(ctx context.Context, a *attempt, x postgres.Extraction, r
 		var passages []voiceassist.Passage
 		for _, page := range pages {
 			passages = append(passages, chunker.Chunk(page)...)
-			hasText = hasText || strings.ContainsFunc(page.Text, isWordRune)
 		}
 		if err := w.addPassages(ctx, a, recipe, passages); err != nil {
 			return err
@@ -229,10 +226,6 @@ func (w *Worker) chunk(ctx context.Context, a *attempt, x postgres.Extraction, r
 		}); err != nil {
 			return err
 		}
-	}
-	if !hasText {
-		return voiceassist.Fail(voiceassist.ReasonNoText,
-			"This file holds no text, only pictures or empty pages. If it is a scan, run text recognition (OCR) over it and upload the result.")
 	}
 	w.Metrics.passagesCut(p.Passages)
 	return nil

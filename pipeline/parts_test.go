@@ -18,6 +18,7 @@ import (
 	voiceassist "github.com/voiceassist/backend"
 	"github.com/voiceassist/backend/extract"
 	"github.com/voiceassist/backend/postgres"
+	"github.com/voiceassist/backend/qdrant"
 )
 
 // pagesReader counts the pages that are read, and does something first when a
@@ -468,4 +469,165 @@ type failingEmbedder struct{ voiceassist.Embedder }
 
 func (failingEmbedder) Embed(context.Context, []string) ([][]float32, error) {
 	return nil, errors.New("it broke off")
+}
+
+// gate lets requests through unless it is shut.
+type gate struct {
+	mu      sync.Mutex
+	shut    bool
+	entered int
+	left    []error
+}
+
+func (g *gate) set(shut bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.shut = shut
+}
+
+func (g *gate) Enter(_ context.Context, texts, tokens int) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if texts == 0 || tokens == 0 {
+		return fmt.Errorf("%d texts of %d tokens", texts, tokens)
+	}
+	if g.shut {
+		return &voiceassist.Paced{After: time.Hour, Err: errors.New("shut")}
+	}
+	g.entered++
+	return nil
+}
+
+func (g *gate) Left(_ context.Context, err error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.left = append(g.left, err)
+}
+
+// newEmbeddingRig is a rig whose passages get vectors.
+func newEmbeddingRig(t *testing.T) (*rig, *embedder, *pagesReader) {
+	t.Helper()
+	r, reader := newPDFRig(t)
+	e := &embedder{}
+	r.index = openIndex(t, qdrant.Options{Dim: e.Dim()})
+	r.broken.Index, r.Embedder = r.index, e
+	return r, e, reader
+}
+
+func TestManyPassagesAreEmbeddedInParts(t *testing.T) {
+	t.Parallel()
+	r, e, _ := newEmbeddingRig(t)
+	r.PartPassages = 16
+	a := r.upload(t, "large.pdf", pdfPages(60))
+	r.deliver(t)
+	j := r.job(t, a.JobID)
+	if j.State != voiceassist.JobWaiting || j.Stage != voiceassist.StageEmbed || j.Generation != 1 || j.Total != 60 {
+		t.Fatalf("the job is %+v, want it waiting in the stage embed", j)
+	}
+	parts := r.due(t)
+	if len(parts) != 4 {
+		t.Fatalf("%d parts, want 4", len(parts))
+	}
+	for _, p := range parts {
+		if part := r.job(t, p.JobID); part.Kind != voiceassist.JobEmbed || part.Gate != voiceassist.GateEmbed || part.Generation != 1 {
+			t.Errorf("a part is %+v", part)
+		}
+	}
+	var workers sync.WaitGroup
+	for some := range slices.Chunk(parts, 2) {
+		workers.Go(func() { r.handle(t.Context(), some...) })
+	}
+	workers.Wait()
+	r.deliver(t)
+	if d := r.document(t, a.Document.ID); d.State != voiceassist.DocumentIndexed || d.Generation != 1 {
+		t.Errorf("the document is %s in generation %d", d.State, d.Generation)
+	}
+	if sent, distinct := e.sentOnce(); sent != 60 || distinct != 60 {
+		t.Errorf("%d texts were sent, %d of them distinct; want 60", sent, distinct)
+	}
+	if active, total := r.points(t); active != 60 || total != 60 {
+		t.Errorf("the index has %d of %d points, want 60", active, total)
+	}
+}
+
+func TestAJobThatWaitedAtTheGateRepeatsNothing(t *testing.T) {
+	t.Parallel()
+	r, e, reader := newEmbeddingRig(t)
+	g := &gate{shut: true}
+	r.Gate = g
+	a := r.upload(t, "small.pdf", pdfPages(10))
+	for range 3 {
+		r.deliver(t)
+		j := r.job(t, a.JobID)
+		if j.State != voiceassist.JobPending || j.Gate != voiceassist.GateEmbed || j.Generation != 1 || j.Attempts != j.GivenBack {
+			t.Fatalf("the job is %+v, want it given back at the gate with its generation", j)
+		}
+		r.runNow(t, a.JobID)
+	}
+	g.set(false)
+	r.deliver(t)
+	if d := r.document(t, a.Document.ID); d.State != voiceassist.DocumentIndexed || d.Generation != 1 {
+		t.Errorf("the document is %s in generation %d, want 1", d.State, d.Generation)
+	}
+	if fewest, most := reader.times(1, 10); fewest != 1 || most != 1 {
+		t.Errorf("pages were read between %d and %d times", fewest, most)
+	}
+	if sent, distinct := e.sentOnce(); sent != 10 || distinct != 10 || g.entered != 1 || len(g.left) != 1 || g.left[0] != nil {
+		t.Errorf("%d texts were sent, %d distinct, the gate was entered %d times and left %v", sent, distinct, g.entered, g.left)
+	}
+	cut := 0
+	for _, e := range r.job(t, a.JobID).Timeline {
+		if e.Stage == voiceassist.StageChunk {
+			cut++
+		}
+	}
+	if cut != 1 {
+		t.Errorf("passages were cut %d times, want once", cut)
+	}
+	g.set(true)
+	if _, err := r.Ledger.Reindex(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	r.deliver(t)
+	if d := r.document(t, a.Document.ID); d.State != voiceassist.DocumentIndexed || d.Generation != 2 {
+		t.Errorf("reindexed, all vectors being stored, the document is %s in generation %d; want no need of the gate", d.State, d.Generation)
+	}
+}
+
+func TestAPartThatMayNotEmbedLetsItsJobGoOnWithoutVectors(t *testing.T) {
+	t.Parallel()
+	r, e, _ := newEmbeddingRig(t)
+	r.PartPassages = 16
+	may := true
+	r.MayEmbed = func() bool { return may }
+	a := r.upload(t, "large.pdf", pdfPages(40))
+	r.deliver(t)
+	may = false
+	r.deliver(t)
+	r.deliver(t)
+	if d := r.document(t, a.Document.ID); d.State != voiceassist.DocumentIndexed || d.PassageCount != 40 {
+		t.Errorf("the document is %+v", d)
+	}
+	if sent, _ := e.sentOnce(); sent != 0 {
+		t.Errorf("%d texts were sent, want none", sent)
+	}
+}
+
+func TestAnEditedTitleStartsANewGeneration(t *testing.T) {
+	t.Parallel()
+	r, _, _ := newEmbeddingRig(t)
+	g := &gate{shut: true}
+	r.Gate = g
+	a := r.upload(t, "small.pdf", pdfPages(3))
+	r.deliver(t)
+	title := "Another title"
+	if _, err := r.Ledger.UpdateDocument(t.Context(), a.Document.ID, voiceassist.DocumentEdit{Title: &title}); err != nil {
+		t.Fatal(err)
+	}
+	g.set(false)
+	r.runNow(t, a.JobID)
+	r.deliver(t)
+	if d := r.document(t, a.Document.ID); d.State != voiceassist.DocumentIndexed || d.Generation != 2 {
+		t.Errorf("the document is %s in generation %d, want its passages under the new title in generation 2", d.State, d.Generation)
+	}
 }

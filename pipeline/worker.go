@@ -170,22 +170,26 @@ func (w *Worker) inStage(ctx context.Context, a *attempt, stage voiceassist.Stag
 	}
 	a.stage, a.begun = stage, time.Now()
 	err := f()
-	w.Metrics.stageDone(stage, time.Since(a.begun))
+	w.Metrics.stageDone(stage, a.took())
 	if err == nil {
-		a.note("done", "")
+		a.note("done", "", a.took())
 	}
 	return err
 }
 
-// note adds how the stage ended to the timeline.
-func (a *attempt) note(result, detail string) {
-	var took time.Duration
-	if !a.begun.IsZero() {
-		took = time.Since(a.begun)
-	}
+// note adds a line to the timeline.
+func (a *attempt) note(result, detail string, took time.Duration) {
 	a.timeline = append(a.timeline, voiceassist.JobEvent{
 		Attempt: a.Number, Stage: a.stage, Result: result, Detail: detail, Took: took,
 	})
+}
+
+// took is how long the stage has lasted; 0 before the first.
+func (a *attempt) took() time.Duration {
+	if a.begun.IsZero() {
+		return 0
+	}
+	return time.Since(a.begun)
 }
 
 // progressEvery is how often, at most, progress is written.
@@ -238,24 +242,28 @@ func (w *Worker) tell(ctx context.Context, a *attempt, err error, stopping bool)
 		return "fenced", err
 	}
 	if s, ok := errors.AsType[*split](err); ok {
-		a.note("split", s.Error())
+		a.note("split", s.Error(), a.took())
 		return "split", w.Ledger.Split(ctx, a.Attempt, s.Split, a.timeline)
 	}
 	if f, ok := errors.AsType[*voiceassist.Failure](err); ok && a.mayFail() {
-		a.note("failed", f.Message)
+		a.note("failed", f.Message, a.took())
 		return "failed", w.Ledger.Fail(ctx, a.Attempt, f, a.timeline)
 	}
 	if p, ok := errors.AsType[*voiceassist.Paced](err); ok {
-		a.note("paced", "the service asks to wait")
+		a.note("paced", "the service asks to wait", a.took())
 		return "paced", w.giveBack(ctx, a, p.After)
 	}
 	if stopping {
-		a.note("interrupted", "the worker is stopping")
+		a.note("interrupted", "the worker is stopping", a.took())
 		return "interrupted", w.giveBack(ctx, a, 0)
 	}
 	if e, ok := errors.AsType[*voiceassist.Error](err); ok && e.Code == voiceassist.Unavailable {
-		a.note("paced", e.Message)
-		return "paced", w.giveBack(ctx, a, backOff(pacedFor, maxPaced, a.job.GivenBack))
+		a.note("paced", e.Message, a.took())
+		before := a.job.GivenBack
+		if a.gate != "" {
+			before = 0 // how long it is shut is up to the gate
+		}
+		return "paced", w.giveBack(ctx, a, backOff(pacedFor, maxPaced, before))
 	}
 	return w.retry(ctx, a, err)
 }
@@ -298,19 +306,19 @@ func (w *Worker) retry(ctx context.Context, a *attempt, err error) (string, erro
 	case crashed && tries >= crashLimit:
 		f := voiceassist.Fail(voiceassist.ReasonCrashed,
 			"Reading this file ended the reader %d times, last after page %d. The file is probably damaged: re-save or print it to a new PDF and upload that.", crashLimit, crash.Page)
-		a.note("failed", f.Message)
+		a.note("failed", f.Message, a.took())
 		return "failed", w.Ledger.Fail(ctx, a.Attempt, f, a.timeline)
 	case tries >= voiceassist.MaxAttempts && a.mayFail():
 		f := voiceassist.Fail(voiceassist.ReasonInternal,
 			"Processing failed %d times in the stage %q. Retry the job; if it fails again the worker's log has the cause under this job's id.", tries, a.stage)
-		a.note("failed", f.Message)
+		a.note("failed", f.Message, a.took())
 		return "failed", w.Ledger.Fail(ctx, a.Attempt, f, a.timeline)
 	}
 	detail := "an unexpected error"
 	if crashed {
 		detail = "the reader crashed"
 	}
-	a.note("retry", detail)
+	a.note("retry", detail, a.took())
 	return "retry", w.Ledger.Return(ctx, a.Attempt, postgres.Again{After: backOff(firstBackOff, maxBackOff, tries-1)}, a.timeline)
 }
 
