@@ -139,19 +139,20 @@ func job(ctx context.Context, tx pgx.Tx, id uuid.UUID) (voiceassist.Job, error) 
 	if err != nil {
 		return j, err
 	}
-	j.Timeline, err = pgx.CollectRows(rows, scanEvent)
+	j.Timeline, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (voiceassist.JobEvent, error) { return scanEvent(row) })
 	return j, err
 }
 
-// eventColumns are read by scanEvent, of the event e of the job j.
+// eventColumns are read by scanEvent, of the event e of the job j; more may
+// follow them.
 const eventColumns = `e.attempt, e.stage, e.result, e.detail, e.took_us, e.at, j.id, j.parent_id IS NOT NULL, j.first, j.last`
 
-func scanEvent(row pgx.CollectableRow) (voiceassist.JobEvent, error) {
+func scanEvent(row pgx.CollectableRow, more ...any) (voiceassist.JobEvent, error) {
 	var e voiceassist.JobEvent
 	var us int64
 	var part voiceassist.Part
 	var isPart bool
-	err := row.Scan(&e.Attempt, &e.Stage, &e.Result, &e.Detail, &us, &e.At, &part.JobID, &isPart, &part.First, &part.Last)
+	err := row.Scan(append([]any{&e.Attempt, &e.Stage, &e.Result, &e.Detail, &us, &e.At, &part.JobID, &isPart, &part.First, &part.Last}, more...)...)
 	e.Took = time.Duration(us) * time.Microsecond
 	if isPart {
 		e.Part = &part

@@ -108,3 +108,42 @@ func TestAReturnedJobKeepsItsGenerationAndALapsedOneDoesNot(t *testing.T) {
 		t.Errorf("lapsed, the job is %+v, %v", j, err)
 	}
 }
+
+func TestTheTimelineOfADocumentHasAllItsJobsAndParts(t *testing.T) {
+	t.Parallel()
+	db := postgrestest.Open(t)
+	a := add(t, db, "a.pdf", 1, voiceassist.DocumentMeta{})
+	event := func(result string, took time.Duration) []voiceassist.JobEvent {
+		return []voiceassist.JobEvent{{Attempt: 1, Stage: voiceassist.StageExtract, Result: result, Took: took}}
+	}
+	parent := startAll(t, db)[0]
+	if err := db.Split(t.Context(), postgres.AttemptOf(parent), postgres.Split{
+		Kind: voiceassist.JobExtract, Parts: []postgres.Span{{First: 65, Last: 96}},
+	}, event("split", time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	part := startAll(t, db)[0]
+	if err := db.CompletePart(t.Context(), postgres.AttemptOf(part), postgres.Shares{To: 40}, event("done", 2*time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	tl, err := db.DocumentTimeline(t.Context(), a.Document.ID, 0, 10)
+	if err != nil || tl.Total != 2 || len(tl.Events) != 2 {
+		t.Fatalf("DocumentTimeline = %+v, %v", tl, err)
+	}
+	first, second := tl.Events[0], tl.Events[1]
+	if first.Result != "split" || first.Part != nil || first.JobID != parent.ID {
+		t.Errorf("the first event is %+v", first)
+	}
+	if second.Part == nil || *second.Part != (voiceassist.Part{JobID: part.ID, First: 65, Last: 96}) || second.JobID != parent.ID || second.Kind != voiceassist.JobIndex {
+		t.Errorf("the second event is %+v, want the part's under its job", second)
+	}
+	if want := (voiceassist.StageTotal{Stage: voiceassist.StageExtract, Runs: 2, Took: 3 * time.Second}); len(tl.Stages) != 1 || tl.Stages[0] != want {
+		t.Errorf("the stages took %+v, want %+v", tl.Stages, want)
+	}
+	if tl, err := db.DocumentTimeline(t.Context(), a.Document.ID, 1, 10); err != nil || len(tl.Events) != 1 || tl.Total != 2 {
+		t.Errorf("from the second on: %+v, %v", tl, err)
+	}
+	if _, err := db.DocumentTimeline(t.Context(), uuid.New(), 0, 10); voiceassist.CodeOf(err) != voiceassist.NotFound {
+		t.Errorf("the timeline of nothing is %v, want NotFound", err)
+	}
+}
