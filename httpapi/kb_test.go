@@ -126,7 +126,7 @@ func TestTheTimelineOfADocumentHasItsParts(t *testing.T) {
 	if diff := cmp.Diff(want, part["part"]); diff != "" {
 		t.Errorf("the part's event (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff([]any{map[string]any{"stage": "extract", "runs": 2.0, "took_ms": 3.0}}, r.at("stages")); diff != "" {
+	if diff := cmp.Diff([]any{map[string]any{"stage": "extract", "runs": 2.0, "took_ms": 3.0}}, r.at("data", "stages")); diff != "" {
 		t.Errorf("the stages (-want +got):\n%s", diff)
 	}
 	s.want(404, s.do("GET", "/api/admin/kb/documents/"+uuid.NewString()+"/timeline", "", as(admin.Access)))
