@@ -134,10 +134,11 @@ const GateEmbed Gate = "embed"
 type JobEvent struct {
 	Attempt int
 	Stage   Stage
-	Result  string // done, retry, paced, failed, cancelled, interrupted
+	Result  string // done, retry, paced, split, failed, cancelled, interrupted
 	Detail  string
 	Took    time.Duration
-	At      time.Time
+	At      time.Time // when it ended
+	Part    *Part     // in which it happened; nil is the job itself
 }
 
 // JobFilter selects jobs; zero fields select everything. Newest first.

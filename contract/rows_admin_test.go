@@ -38,6 +38,7 @@ var libraryRows = []row{
 	{method: "DELETE", path: kb + "/documents/{{+document}}", statuses: admins(200), shape: deletedShape},
 	{method: "DELETE", path: kb + "/{{+document}}", statuses: admins(200), shape: deletedShape},
 	{method: "GET", path: kb + "/documents/{{document}}/audit", statuses: viewers(200), shape: anything},
+	{method: "GET", path: kb + "/documents/{{document}}/timeline", statuses: viewers(200), shape: "{document_id:s events:[{job_id:s kind:s attempt:n stage:s result:s detail:s started_at:t ended_at:t took_ms:n part:e?}] stages:[{stage:s runs:n took_ms:n}] total:n offset:n limit:n}"},
 	{method: "GET", path: kb + "/documents/{{document}}/passages", statuses: viewers(200), shape: anything},
 	{method: "GET", path: kb + "/documents/{{document}}/file", statuses: viewers(200), media: "text/plain"},
 	{method: "POST", path: kb + "/reindex", body: `{"document_ids":["{{document}}"]}`, statuses: admins(202), shape: reindexShape},

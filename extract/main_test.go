@@ -39,7 +39,7 @@ func doomedParent() int {
 	if err != nil {
 		return 1
 	}
-	_, _, err = p.Extract(context.Background(), "pid", "/dev/null", func(page voiceassist.Page) error {
+	_, _, err = p.Extract(context.Background(), "pid", "/dev/null", voiceassist.PageRange{}, func(page voiceassist.Page) error {
 		_, err := fmt.Println(page.Text)
 		return err
 	})

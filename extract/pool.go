@@ -116,7 +116,8 @@ func (p *Pool) launcher() {
 //  4. the context's error; ErrClosed
 //  5. a *Crash
 //  6. any other error: the engine's own trouble, worth another attempt
-func (p *Pool) Extract(ctx context.Context, mediaType, path string, emit func(voiceassist.Page) error) (voiceassist.FileInfo, string, error) {
+func (p *Pool) Extract(ctx context.Context, mediaType, path string, pages voiceassist.PageRange, emit func(voiceassist.Page) error) (voiceassist.FileInfo, string, error) {
+	emit = within(pages, emit)
 	if err := p.acquire(ctx); err != nil {
 		return voiceassist.FileInfo{}, "", err
 	}
@@ -140,6 +141,16 @@ func (p *Pool) Extract(ctx context.Context, mediaType, path string, emit func(vo
 		p.discard(c)
 	}
 	return info, name, err
+}
+
+// within returns emit for the selected pages; others are dropped.
+func within(pages voiceassist.PageRange, emit func(voiceassist.Page) error) func(voiceassist.Page) error {
+	return func(p voiceassist.Page) error {
+		if p.Number < pages.First || pages.Last > 0 && p.Number > pages.Last {
+			return nil
+		}
+		return emit(p)
+	}
 }
 
 // Engines returns the names of the children's engines by media type. The first

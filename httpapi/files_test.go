@@ -22,7 +22,7 @@ import (
 // inProcess reads files without a child process, but PDF, which it fails at.
 type inProcess map[string]voiceassist.TextEngine
 
-func (p inProcess) Extract(ctx context.Context, mediaType, path string, emit func(voiceassist.Page) error) (voiceassist.FileInfo, string, error) {
+func (p inProcess) Extract(ctx context.Context, mediaType, path string, _ voiceassist.PageRange, emit func(voiceassist.Page) error) (voiceassist.FileInfo, string, error) {
 	if mediaType == voiceassist.MediaPDF {
 		return voiceassist.FileInfo{}, "", voiceassist.Fail(voiceassist.ReasonEncrypted, "The file is encrypted.")
 	}

@@ -33,7 +33,7 @@ type jobBody struct {
 type jobEventBody struct {
 	Attempt int               `json:"attempt"`
 	Stage   voiceassist.Stage `json:"stage"`
-	Result  string            `json:"result" enum:"done,retry,paced,failed,cancelled,interrupted"`
+	Result  string            `json:"result" enum:"done,retry,paced,split,failed,cancelled,interrupted"`
 	Detail  string            `json:"detail"`
 	TookMS  float64           `json:"took_ms"`
 	At      string            `json:"at" format:"date-time"`
@@ -71,7 +71,7 @@ func jobOf(j voiceassist.Job) twins[jobBody] {
 			Stage:   e.Stage,
 			Result:  e.Result,
 			Detail:  e.Detail,
-			TookMS:  float64(e.Took.Microseconds()) / 1000,
+			TookMS:  milliseconds(e.Took),
 			At:      stamp(e.At),
 		}
 	}

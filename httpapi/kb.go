@@ -39,6 +39,8 @@ type Ledger interface {
 
 	Jobs(ctx context.Context, f voiceassist.JobFilter) ([]voiceassist.Job, int, error)
 	Job(ctx context.Context, id uuid.UUID) (voiceassist.Job, error)
+	// DocumentTimeline returns a part of what the jobs of a document have done.
+	DocumentTimeline(ctx context.Context, id uuid.UUID, offset, limit int) (voiceassist.Timeline, error)
 	// CancelJob and RetryJob are Conflict when the job's state does not allow it.
 	CancelJob(ctx context.Context, id uuid.UUID) (voiceassist.Job, error)
 	RetryJob(ctx context.Context, id uuid.UUID) (voiceassist.Job, error)

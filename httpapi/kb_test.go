@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
 
 	voiceassist "github.com/voiceassist/backend"
 )
@@ -105,6 +106,30 @@ func TestJobsAreAnArrayWithTimelines(t *testing.T) {
 		t.Errorf("cancel = %s", r.text)
 	}
 	s.want(409, s.do("POST", "/api/admin/kb/jobs/"+job+"/retry", "", as(admin.Access)))
+}
+
+func TestTheTimelineOfADocumentHasItsParts(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	admin := s.signIn(voiceassist.RoleAdmin)
+	id := s.mustUpload(admin.Access, "a.txt", "one").at("id").(string)
+	r := s.want(200, s.do("GET", "/api/admin/kb/documents/"+id+"/timeline", "", as(admin.Access)))
+	events, _ := r.at("events").([]any)
+	if len(events) != 2 || r.at("total") != 2.0 {
+		t.Fatalf("the timeline is %s", r.text)
+	}
+	whole, part := events[0].(map[string]any), events[1].(map[string]any)
+	if whole["part"] != nil || whole["started_at"] == whole["ended_at"] || whole["stage"] != "extract" {
+		t.Errorf("the job's own event is %v", whole)
+	}
+	want := map[string]any{"id": doneJob.String(), "first": 65.0, "last": 96.0}
+	if diff := cmp.Diff(want, part["part"]); diff != "" {
+		t.Errorf("the part's event (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]any{map[string]any{"stage": "extract", "runs": 2.0, "took_ms": 3.0}}, r.at("data", "stages")); diff != "" {
+		t.Errorf("the stages (-want +got):\n%s", diff)
+	}
+	s.want(404, s.do("GET", "/api/admin/kb/documents/"+uuid.NewString()+"/timeline", "", as(admin.Access)))
 }
 
 func TestSearchReturnsAnArrayOfPassages(t *testing.T) {

@@ -199,6 +199,24 @@ func (l *library) Job(_ context.Context, id uuid.UUID) (voiceassist.Job, error) 
 	return voiceassist.Job{}, voiceassist.Errorf(voiceassist.NotFound, "job not found")
 }
 
+func (l *library) DocumentTimeline(_ context.Context, id uuid.UUID, _, _ int) (voiceassist.Timeline, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, j := range l.jobs {
+		if j.DocumentID == id {
+			e := voiceassist.JobEvent{Attempt: 1, Stage: voiceassist.StageExtract, Result: "done", Took: 1500 * time.Microsecond, At: j.CreatedAt}
+			inPart := e
+			inPart.Part = &voiceassist.Part{JobID: doneJob, First: 65, Last: 96}
+			return voiceassist.Timeline{
+				Events: []voiceassist.TimelineEvent{{JobEvent: e, JobID: j.ID, Kind: j.Kind}, {JobEvent: inPart, JobID: j.ID, Kind: j.Kind}},
+				Total:  2,
+				Stages: []voiceassist.StageTotal{{Stage: voiceassist.StageExtract, Runs: 2, Took: 3 * time.Millisecond}},
+			}, nil
+		}
+	}
+	return voiceassist.Timeline{}, voiceassist.Errorf(voiceassist.NotFound, "document not found")
+}
+
 func (l *library) CancelJob(ctx context.Context, id uuid.UUID) (voiceassist.Job, error) {
 	j, err := l.Job(ctx, id)
 	j.State = voiceassist.JobCancelled

@@ -99,6 +99,7 @@ func (s *Server) libraryAdminRoutes() {
 	get(sec, "/api/admin/kb/documents", viewer, "List documents", s.listDocuments)
 	get(sec, "/api/admin/kb/documents/{id}", viewer, "A document", s.getDocument)
 	patch(sec, "/api/admin/kb/documents/{id}", admin, "Change what is said of a document", s.updateDocument, fails(404, 409, 422))
+	get(sec, "/api/admin/kb/documents/{id}/timeline", viewer, "What the jobs of a document have done", s.documentTimeline)
 	get(sec, "/api/admin/kb/documents/{id}/passages", viewer, "The text as indexed", s.listPassages)
 	raw(sec, "GET", "/api/admin/kb/documents/{id}/file", viewer, "The original", s.original, withCookie, produces("*/*"))
 	raw(sec, "POST", "/api/admin/kb/documents", admin, "Upload a document", s.upload, takesForm(uploadForm...), takesQuery(uploadForm[1:]...), status(202), replies[twins[uploadedBody]](202))

@@ -4,7 +4,10 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"log/slog"
+	"slices"
 	"time"
 
 	voiceassist "github.com/voiceassist/backend"
@@ -22,23 +25,37 @@ func (w *Worker) profile() string {
 	return w.Embedder.Profile()
 }
 
-// embed stores the vectors of all the generation's passages. A text whose
-// vector is stored is not embedded again.
+// embed stores the vectors of all the generation's passages. More than fit into
+// a part are left to parts.
 func (w *Worker) embed(ctx context.Context, a *attempt, p postgres.Publication) error {
-	return w.eachBatch(ctx, a, p, func(passages []voiceassist.Passage, done int) error {
-		for len(passages) > 0 {
+	all := postgres.Span{First: 0, Last: p.Passages - 1}
+	if p.Passages <= w.partPassages() {
+		return w.embedSpan(ctx, a, p, all)
+	}
+	missing, err := w.Ledger.Unembedded(ctx, a.DocumentID, p.Generation, a.embedder.Profile())
+	switch {
+	case err != nil || len(missing) == 0:
+		return err
+	case len(missing) > w.partPassages():
+		return w.splitPassages(p, missing)
+	}
+	return w.embedSpan(ctx, a, p, postgres.Span{First: missing[0], Last: missing[len(missing)-1]})
+}
+
+// embedSpan stores the vectors of some of the generation's passages.
+func (w *Worker) embedSpan(ctx context.Context, a *attempt, p postgres.Publication, s postgres.Span) error {
+	total := s.Last - s.First + 1
+	return w.eachBatchOf(ctx, a, p.Generation, s, func(passages []voiceassist.Passage, done int) error {
+		for some := range slices.Chunk(passages, embedBatch) {
 			if !w.mayEmbed() {
 				return errNotEmbedded
 			}
-			n := min(embedBatch, len(passages))
-			if err := w.embedMissing(ctx, p.Info.Title, passages[:n]); err != nil {
+			if err := w.embedPassages(ctx, a, p.Info.Title, some); err != nil {
 				return err
 			}
-			passages = passages[n:]
 		}
 		return w.progress(ctx, a, postgres.Progress{
-			Stage: voiceassist.StageEmbed, Processed: done, Total: p.Passages,
-			Percent: chunkedPercent + (embeddedPercent-chunkedPercent)*done/p.Passages,
+			Stage: voiceassist.StageEmbed, Processed: done, Total: total, Percent: embedShare.at(done, total),
 		})
 	})
 }
@@ -51,33 +68,113 @@ var errNotEmbedded = &voiceassist.Paced{
 
 func (w *Worker) mayEmbed() bool { return w.MayEmbed == nil || w.MayEmbed() }
 
-func (w *Worker) embedMissing(ctx context.Context, title string, passages []voiceassist.Passage) error {
+// What others are embedding is looked for after firstLook, then half as often
+// each time down to every lastLook.
+const (
+	firstLook = 20 * time.Millisecond
+	lastLook  = 500 * time.Millisecond
+)
+
+// embedPassages stores the vectors of passages, each of which is made by one
+// worker only: this one claims those that are missing, makes them, and then waits
+// for those that others have claimed, holding no claims of its own.
+func (w *Worker) embedPassages(ctx context.Context, a *attempt, title string, passages []voiceassist.Passage) error {
 	texts, digests := digestTexts(title, passages)
-	stored, err := w.Ledger.Vectors(ctx, w.Embedder.Profile(), digests)
-	if err != nil {
-		return err
-	}
-	var missing []string
-	var keys [][]byte
-	for i, d := range digests {
-		if _, ok := stored[[32]byte(d)]; !ok {
-			stored[[32]byte(d)] = nil // the same text once
-			missing, keys = append(missing, texts[i]), append(keys, d)
+	for look := firstLook; ; look = min(2*look, lastLook) {
+		claimed, others, err := w.Ledger.ClaimTexts(ctx, a.Attempt, a.embedder.Profile(), digests)
+		if err != nil {
+			return err
+		}
+		if len(claimed) > 0 {
+			if err := w.embedClaimed(ctx, a, claimed, textsOf(claimed, texts, digests)); err != nil {
+				return err
+			}
+		}
+		if others == 0 {
+			return nil
+		}
+		sleep(ctx, look)
+		if err := w.Ledger.DropLapsedClaims(ctx); err != nil {
+			return err
 		}
 	}
-	if len(missing) == 0 {
-		return nil
+}
+
+// textsOf returns the texts with the claimed digests.
+func textsOf(claimed [][]byte, texts []string, digests [][]byte) []string {
+	known := make(map[[32]byte]string, len(texts))
+	for i, d := range digests {
+		known[[32]byte(d)] = texts[i]
 	}
-	vectors, err := w.askEmbedder(ctx, missing)
+	some := make([]string, len(claimed))
+	for i, d := range claimed {
+		some[i] = known[[32]byte(d)]
+	}
+	return some
+}
+
+// embedClaimed makes and stores the vectors of texts that the attempt has
+// claimed, or gives the claims up.
+func (w *Worker) embedClaimed(ctx context.Context, a *attempt, claimed [][]byte, texts []string) error {
+	vectors, err := w.request(ctx, a, texts)
+	if err == nil {
+		packed := make([][]byte, len(vectors))
+		for i, v := range vectors {
+			packed[i] = packHalf(v)
+		}
+		err = w.Ledger.AddVectors(ctx, a.Attempt, a.embedder.Profile(), claimed, packed)
+	}
 	if err != nil {
-		return fmt.Errorf("embed %d passages: %w", len(missing), err)
+		w.dropClaims(ctx, a, claimed)
+		return err
 	}
-	packed := make([][]byte, len(vectors))
-	for i, v := range vectors {
-		packed[i] = packHalf(v)
+	w.Metrics.textsEmbedded(len(texts))
+	return nil
+}
+
+// dropClaims gives claims up, also when ctx has ended. Those it cannot give up
+// lapse with the attempt.
+func (w *Worker) dropClaims(ctx context.Context, a *attempt, claimed [][]byte) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanUpTimeout)
+	defer cancel()
+	if err := w.Ledger.DropClaims(ctx, a.Attempt, a.embedder.Profile(), claimed); err != nil {
+		w.Log.WarnContext(ctx, "claims not dropped", slog.String("job_id", a.JobID.String()), slog.Any("error", err))
 	}
-	w.Metrics.textsEmbedded(len(missing))
-	return w.Ledger.AddVectors(ctx, w.Embedder.Profile(), keys, packed)
+}
+
+// request has texts embedded when the gate lets them through. If the service
+// does not take them now the attempt will wait at the gate.
+func (w *Worker) request(ctx context.Context, a *attempt, texts []string) ([][]float32, error) {
+	vectors, err := w.passGate(ctx, a, texts)
+	if isNotNow(err) {
+		a.gate = voiceassist.GateEmbed
+	}
+	if err != nil {
+		return nil, fmt.Errorf("embed %d passages: %w", len(texts), err)
+	}
+	return vectors, nil
+}
+
+func (w *Worker) passGate(ctx context.Context, a *attempt, texts []string) ([][]float32, error) {
+	if w.Gate == nil {
+		return a.embedder.Embed(ctx, texts)
+	}
+	tokens := 0
+	for _, text := range texts {
+		tokens += voiceassist.CountTokens(text)
+	}
+	if err := w.Gate.Enter(ctx, len(texts), tokens); err != nil {
+		return nil, err
+	}
+	vectors, err := a.embedder.Embed(ctx, texts)
+	w.Gate.Left(ctx, err)
+	return vectors, err
+}
+
+// isNotNow reports whether err says that a service is busy or down.
+func isNotNow(err error) bool {
+	_, paced := errors.AsType[*voiceassist.Paced](err)
+	return paced || voiceassist.CodeOf(err) == voiceassist.Unavailable
 }
 
 // vectors returns the stored vector of each passage; nil ones if the attempt

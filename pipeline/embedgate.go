@@ -2,8 +2,14 @@ package pipeline
 
 import "context"
 
-// EmbedGate is asked before every request for embeddings, and told how it went.
+// EmbedGate paces the requests for embeddings of all workers together.
 type EmbedGate interface {
+	// Enter asks to send so many texts, of so many tokens by CountTokens, in one
+	// request. Possible ends:
+	//  1. nil: go ahead, and call Left afterwards
+	//  2. a *voiceassist.Paced: not now
+	//  3. any other error, worth another attempt
 	Enter(ctx context.Context, texts, tokens int) error
+	// Left tells how the request ended; nil is well.
 	Left(ctx context.Context, err error)
 }

@@ -210,7 +210,7 @@ func (fs *Files) extract(ctx context.Context, r voiceassist.Received) (string, e
 	defer os.Remove(path)
 	var text strings.Builder
 	left := voiceassist.MaxFileText
-	_, _, err = fs.Reader.Extract(ctx, r.MediaType, path, func(p voiceassist.Page) error {
+	_, _, err = fs.Reader.Extract(ctx, r.MediaType, path, voiceassist.PageRange{}, func(p voiceassist.Page) error {
 		page := strings.TrimSpace(p.Text)
 		if page == "" {
 			return nil

@@ -86,32 +86,6 @@ func gateOutcome(err error) (outcome postgres.GateOutcome, after time.Duration) 
 	return postgres.GateFailed, 0
 }
 
-// askEmbedder makes one request for embeddings, through the gate.
-func (w *Worker) askEmbedder(ctx context.Context, texts []string) ([][]float32, error) {
-	if w.Gate == nil {
-		return w.Embedder.Embed(ctx, texts)
-	}
-	tokens := 0
-	for _, text := range texts {
-		tokens += voiceassist.CountTokens(text)
-	}
-	if err := w.Gate.Enter(ctx, len(texts), tokens); err != nil {
-		return nil, err
-	}
-	vectors, err := w.Embedder.Embed(ctx, texts)
-	w.Gate.Left(ctx, err)
-	return vectors, err
-}
-
-// gateOf returns the gate at which a job waits whose attempt ended with err: that
-// of the embedding service, if it broke off there and goes on there.
-func (a *attempt) gateOf(err error) voiceassist.Gate {
-	if a.stage != voiceassist.StageEmbed || errors.Is(err, errNotEmbedded) {
-		return ""
-	}
-	return voiceassist.GateEmbed
-}
-
 // whyPaced is what the timeline says of a paced attempt.
 func whyPaced(p *voiceassist.Paced) string {
 	if e, ok := errors.AsType[*voiceassist.Error](p.Err); ok {

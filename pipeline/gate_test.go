@@ -22,8 +22,8 @@ import (
 // throttle is how long the embedding service refuses requests in a test.
 var throttle = flag.Duration("throttle", 3*time.Second, "how long the embedding service is busy")
 
-// newEmbeddingRig is a rig with an embedding service behind a gate.
-func newEmbeddingRig(t *testing.T) (*rig, *openaitest.Server) {
+// newGatedRig is a rig with an embedding service behind a gate.
+func newGatedRig(t *testing.T) (*rig, *openaitest.Server) {
 	t.Helper()
 	r, service := newRig(t), openaitest.New(t, nil)
 	client, err := openai.Open(openai.Options{
@@ -43,7 +43,7 @@ func newEmbeddingRig(t *testing.T) (*rig, *openaitest.Server) {
 // long as -throttle says, with Retry-After, while documents arrive.
 func TestABusyEmbeddingServiceCostsNoDocumentAndNoAttempt(t *testing.T) {
 	t.Parallel()
-	r, service := newEmbeddingRig(t)
+	r, service := newGatedRig(t)
 	queue, _ := openQueue(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	var running sync.WaitGroup
@@ -93,7 +93,7 @@ func TestABusyEmbeddingServiceCostsNoDocumentAndNoAttempt(t *testing.T) {
 
 func TestADocumentThatWaitsAtTheGateSaysWhy(t *testing.T) {
 	t.Parallel()
-	r, service := newEmbeddingRig(t)
+	r, service := newGatedRig(t)
 	service.RefuseEmbeddings(http.StatusTooManyRequests, "60")
 	first := r.upload(t, "a.txt", "Aspirin helps.")
 	r.deliver(t)
@@ -116,7 +116,7 @@ func TestADocumentThatWaitsAtTheGateSaysWhy(t *testing.T) {
 
 func TestAnOutageOpensTheBreakerAndBurnsNoAttempt(t *testing.T) {
 	t.Parallel()
-	r, service := newEmbeddingRig(t)
+	r, service := newGatedRig(t)
 	service.RefuseEmbeddings(http.StatusBadGateway, "")
 	var jobs []voiceassist.Accepted
 	for i := range 8 {
@@ -138,7 +138,7 @@ func TestAnOutageOpensTheBreakerAndBurnsNoAttempt(t *testing.T) {
 
 func TestTheGateReadsTheEndOfARequest(t *testing.T) {
 	t.Parallel()
-	r, _ := newEmbeddingRig(t)
+	r, _ := newGatedRig(t)
 	gate := r.Gate.(*LedgerGate)
 	gate.RequestsPerMinute = 1
 	if err := gate.Enter(t.Context(), 1, 1); err != nil {

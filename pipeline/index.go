@@ -9,7 +9,6 @@ import (
 	"path"
 	"slices"
 	"strings"
-	"unicode"
 
 	"gocloud.dev/blob"
 	"gocloud.dev/gcerrors"
@@ -26,7 +25,7 @@ const (
 	passageInsert  = 2000    // passages stored in one transaction
 )
 
-// Shares of the stages in a job's progress, in percent.
+// Progress of a job at the ends of its stages, in percent.
 const (
 	extractedPercent = 40
 	chunkedPercent   = 50
@@ -34,25 +33,39 @@ const (
 	publishedPercent = 99
 )
 
-// index makes a new generation of a document and lets it take over.
+// What the stages take of it.
+var (
+	extractShare = share{0, extractedPercent}
+	chunkShare   = share{extractedPercent, chunkedPercent}
+	embedShare   = share{chunkedPercent, embeddedPercent}
+	publishShare = share{embeddedPercent, publishedPercent}
+)
+
+// index makes a new generation of a document and lets it take over. It may be
+// called any number of times: it finds what earlier attempts, parts and other
+// documents have stored, and does what is left.
 func (w *Worker) index(ctx context.Context, a *attempt) error {
-	var x postgres.Extraction
-	var p postgres.Publication
 	if w.mayEmbed() {
 		a.embedder = w.Embedder
 	}
+	var x postgres.Extraction
 	if err := w.inStage(ctx, a, voiceassist.StageExtract, func() (err error) {
 		x, err = w.extract(ctx, a)
 		return err
 	}); err != nil {
 		return err
 	}
-	if err := w.inStage(ctx, a, voiceassist.StageChunk, func() (err error) {
-		p, err = w.chunk(ctx, a, x)
-		return err
-	}); err != nil {
+	recipe, p := w.plan(a, x)
+	resumed, err := w.resume(ctx, a, recipe, &p)
+	if err != nil {
 		return err
 	}
+	if !resumed {
+		if err := w.inStage(ctx, a, voiceassist.StageChunk, func() error { return w.chunk(ctx, a, x, recipe, &p) }); err != nil {
+			return err
+		}
+	}
+	a.generation = p.Generation
 	if a.embedder != nil {
 		if err := w.inStage(ctx, a, voiceassist.StageEmbed, func() error { return w.embed(ctx, a, p) }); err != nil {
 			return err
@@ -61,27 +74,67 @@ func (w *Worker) index(ctx context.Context, a *attempt) error {
 	return w.inStage(ctx, a, voiceassist.StagePublish, func() error { return w.publish(ctx, a, p) })
 }
 
-// extract stores the pages of the document's original, unless they are stored
-// from an earlier attempt or another document with the same bytes.
+// extract sees to it that all pages of the document's original are stored.
+// Those that are, from an earlier attempt or another document with the same
+// bytes, are not read again. More than fit into a part are left to parts.
 func (w *Worker) extract(ctx context.Context, a *attempt) (postgres.Extraction, error) {
-	engines, err := w.Reader.Engines(ctx)
-	if err != nil {
-		return postgres.Extraction{}, fmt.Errorf("ask for the engines: %w", err)
-	}
-	engine := engines[a.document.MediaType]
-	if engine == "" {
-		return postgres.Extraction{}, voiceassist.Fail(voiceassist.ReasonUnsupported, "No engine reads %s.", a.document.MediaType)
-	}
-	x, complete, err := w.Ledger.Extraction(ctx, a.document.SHA256, engine)
+	x, complete, err := w.extraction(ctx, a)
 	if err != nil || complete {
 		return x, err
 	}
+	if x.Info.Pages == 0 {
+		if x, complete, err = w.beginExtraction(ctx, a, x); err != nil || complete {
+			return x, err
+		}
+	}
+	missing, err := w.Ledger.MissingPages(ctx, x, postgres.Span{First: 1, Last: x.Info.Pages})
+	switch {
+	case err != nil:
+		return x, err
+	case len(missing) > w.partPages()/2:
+		return x, w.splitPages(x, missing)
+	case len(missing) > 0:
+		if err := w.readMissing(ctx, a, x, missing); err != nil {
+			return x, err
+		}
+	}
+	return w.finishExtraction(ctx, a, x, x.Info)
+}
+
+// extraction returns what is stored of the document's text, as our engine
+// reads it, and whether that is all.
+func (w *Worker) extraction(ctx context.Context, a *attempt) (x postgres.Extraction, complete bool, err error) {
+	engines, err := w.Reader.Engines(ctx)
+	if err != nil {
+		return x, false, fmt.Errorf("ask for the engines: %w", err)
+	}
+	engine := engines[a.document.MediaType]
+	if engine == "" {
+		return x, false, voiceassist.Fail(voiceassist.ReasonUnsupported, "No engine reads %s.", a.document.MediaType)
+	}
+	return w.Ledger.Extraction(ctx, a.document.SHA256, engine)
+}
+
+// beginExtraction reads the first pages, which tells how many there are, and
+// reports whether those are all.
+func (w *Worker) beginExtraction(ctx context.Context, a *attempt, x postgres.Extraction) (_ postgres.Extraction, complete bool, err error) {
 	file, remove, err := w.fetch(ctx, a.document)
 	if err != nil {
-		return x, err
+		return x, false, err
 	}
 	defer remove()
-	return w.read(ctx, a, x, file)
+	var first voiceassist.PageRange // all of them
+	if a.document.MediaType == voiceassist.MediaPDF {
+		first = voiceassist.PageRange{First: 1, Last: w.partPages()}
+	}
+	if x.Info, err = w.readPages(ctx, a, x, file, first); err != nil {
+		return x, false, err
+	}
+	if first.Last == 0 || x.Info.Pages <= first.Last {
+		x, err = w.finishExtraction(ctx, a, x, x.Info)
+		return x, true, err
+	}
+	return x, false, w.Ledger.BeginExtraction(ctx, a.Attempt, x)
 }
 
 // fetch copies a document's original to a file of our own.
@@ -114,81 +167,82 @@ func copyTo(f *os.File, r *blob.Reader) error {
 	return f.Close()
 }
 
-// read has a child read the file and stores the pages as they come.
-func (w *Worker) read(ctx context.Context, a *attempt, x postgres.Extraction, file string) (postgres.Extraction, error) {
-	var batch []voiceassist.Page
-	size, pages, hasText := 0, 0, false
-	info, _, err := w.Reader.Extract(ctx, a.document.MediaType, file, func(p voiceassist.Page) error {
-		batch = append(batch, p)
-		size += len(p.Text)
-		pages++
-		hasText = hasText || strings.ContainsFunc(p.Text, isWordRune)
-		if len(batch) < pageBatch && size < pageBatchBytes {
-			return nil
-		}
-		if err := w.Ledger.AddPages(ctx, a.Attempt, x, batch); err != nil {
-			return err
-		}
-		batch, size = batch[:0], 0
-		return w.progress(ctx, a, postgres.Progress{Stage: voiceassist.StageExtract, Processed: pages, Percent: extractedPercent / 2})
-	})
-	if err != nil {
-		return x, fmt.Errorf("extract text: %w", err)
-	}
-	if !hasText {
-		return x, voiceassist.Fail(voiceassist.ReasonNoText,
-			"This file holds no text, only pictures or empty pages. If it is a scan, run text recognition (OCR) over it and upload the result.")
-	}
-	x.Info = voiceassist.FileInfo{Title: cleanText(info.Title, maxMeta), Author: cleanText(info.Author, maxMeta), Pages: pages}
-	w.Metrics.pagesRead(pages)
-	return x, w.Ledger.FinishExtraction(ctx, a.Attempt, x, batch)
-}
-
-func isWordRune(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }
-
-// chunk opens a generation and stores the passages of all pages in it.
-func (w *Worker) chunk(ctx context.Context, a *attempt, x postgres.Extraction) (postgres.Publication, error) {
-	recipe := postgres.Recipe{Engine: x.Engine, Chunker: ChunkerName}
+// plan returns how the document's passages are made now, and what becomes of it
+// when they are.
+func (w *Worker) plan(a *attempt, x postgres.Extraction) (postgres.Recipe, postgres.Publication) {
+	p := postgres.Publication{Version: a.document.Version, Info: x.Info}
+	p.Info.Title = cmp.Or(a.document.Title, x.Info.Title, nameWithoutExtension(a.document.Filename))
+	recipe := postgres.Recipe{Engine: x.Engine, Chunker: ChunkerName, Title: p.Info.Title}
 	if a.embedder != nil {
 		recipe.Profile = a.embedder.Profile()
 	}
-	p := postgres.Publication{Version: a.document.Version, Info: x.Info}
-	p.Info.Title = cmp.Or(a.document.Title, x.Info.Title, nameWithoutExtension(a.document.Filename))
+	return recipe, p
+}
+
+// resume goes on with the generation that an earlier attempt has cut, if there
+// is one and it was cut in the same way.
+func (w *Worker) resume(ctx context.Context, a *attempt, recipe postgres.Recipe, p *postgres.Publication) (resumed bool, err error) {
+	if a.job.Generation == 0 {
+		return false, nil
+	}
+	had, passages, tokens, err := w.Ledger.Generation(ctx, a.DocumentID, a.job.Generation)
+	if err != nil || had != recipe || passages == 0 {
+		return false, err
+	}
+	p.Generation, p.Passages, p.Tokens = a.job.Generation, passages, tokens
+	return true, nil
+}
+
+// chunk opens a generation and stores the passages of all pages in it.
+func (w *Worker) chunk(ctx context.Context, a *attempt, x postgres.Extraction, recipe postgres.Recipe, p *postgres.Publication) error {
 	number, err := w.Ledger.BeginGeneration(ctx, a.Attempt, recipe)
 	if err != nil {
-		return p, err
+		return err
 	}
-	p.Generation, a.generation = number, number
+	p.Generation = number
 	chunker := NewChunker(a.DocumentID, number)
 	for first := 1; first <= x.Info.Pages; first += pageBatch {
 		pages, err := w.Ledger.Pages(ctx, x.SHA256, x.Engine, first, pageBatch)
 		if err != nil {
-			return p, err
+			return err
 		}
 		if want := min(pageBatch, x.Info.Pages-first+1); len(pages) < want {
-			return p, fmt.Errorf("%d of %d pages from %d on are stored", len(pages), want, first)
+			return fmt.Errorf("%d of %d pages from %d on are stored", len(pages), want, first)
 		}
 		var passages []voiceassist.Passage
 		for _, page := range pages {
 			passages = append(passages, chunker.Chunk(page)...)
 		}
-		for some := range slices.Chunk(passages, passageInsert) {
-			if err := w.Ledger.AddPassages(ctx, a.Attempt, some); err != nil {
-				return p, err
-			}
+		if err := w.addPassages(ctx, a, recipe, passages); err != nil {
+			return err
 		}
 		for _, passage := range passages {
 			p.Passages++
 			p.Tokens += passage.Tokens
 		}
 		if err := w.progress(ctx, a, postgres.Progress{
-			Stage: voiceassist.StageChunk, Processed: min(first+pageBatch-1, x.Info.Pages), Total: x.Info.Pages, Percent: chunkedPercent,
+			Stage: voiceassist.StageChunk, Processed: min(first+pageBatch-1, x.Info.Pages), Total: x.Info.Pages,
+			Percent: chunkShare.at(min(first+pageBatch-1, x.Info.Pages), x.Info.Pages),
 		}); err != nil {
-			return p, err
+			return err
 		}
 	}
 	w.Metrics.passagesCut(p.Passages)
-	return p, nil
+	return nil
+}
+
+// addPassages stores passages, and which texts their vectors will stand for.
+func (w *Worker) addPassages(ctx context.Context, a *attempt, recipe postgres.Recipe, passages []voiceassist.Passage) error {
+	for some := range slices.Chunk(passages, passageInsert) {
+		var digests [][]byte
+		if recipe.Profile != "" {
+			_, digests = digestTexts(recipe.Title, some)
+		}
+		if err := w.Ledger.AddPassages(ctx, a.Attempt, some, digests); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func nameWithoutExtension(name string) string {
@@ -198,6 +252,7 @@ func nameWithoutExtension(name string) string {
 // publish puts the generation's points into the index, unseen, and makes it
 // the active one.
 func (w *Worker) publish(ctx context.Context, a *attempt, p postgres.Publication) error {
+	a.published = true
 	if err := w.eachBatch(ctx, a, p, func(passages []voiceassist.Passage, done int) error {
 		d := a.document
 		d.Title = p.Info.Title
@@ -210,7 +265,7 @@ func (w *Worker) publish(ctx context.Context, a *attempt, p postgres.Publication
 		}
 		return w.progress(ctx, a, postgres.Progress{
 			Stage: voiceassist.StagePublish, Processed: done, Total: p.Passages,
-			Percent: embeddedPercent + (publishedPercent-embeddedPercent)*done/p.Passages,
+			Percent: publishShare.at(done, p.Passages),
 		})
 	}); err != nil {
 		return err
@@ -232,12 +287,17 @@ func (w *Worker) publish(ctx context.Context, a *attempt, p postgres.Publication
 // eachBatch calls f with the generation's passages in order; done counts those
 // up to the end of the batch.
 func (w *Worker) eachBatch(ctx context.Context, a *attempt, p postgres.Publication, f func(passages []voiceassist.Passage, done int) error) error {
-	for first := 0; first < p.Passages; first += passageBatch {
-		passages, err := w.Ledger.GenerationPassages(ctx, a.DocumentID, p.Generation, first, passageBatch)
+	return w.eachBatchOf(ctx, a, p.Generation, postgres.Span{First: 0, Last: p.Passages - 1}, f)
+}
+
+// eachBatchOf is eachBatch for some of the passages; done counts only those.
+func (w *Worker) eachBatchOf(ctx context.Context, a *attempt, generation int, s postgres.Span, f func(passages []voiceassist.Passage, done int) error) error {
+	for first := s.First; first <= s.Last; first += passageBatch {
+		passages, err := w.Ledger.GenerationPassages(ctx, a.DocumentID, generation, first, min(passageBatch, s.Last-first+1))
 		if err != nil {
 			return err
 		}
-		if err := f(passages, first+len(passages)); err != nil {
+		if err := f(passages, first-s.First+len(passages)); err != nil {
 			return err
 		}
 	}

@@ -20,18 +20,29 @@ import (
 	"github.com/voiceassist/backend/embedded"
 	"github.com/voiceassist/backend/embedded/qdrantserver"
 	"github.com/voiceassist/backend/extract"
+	"github.com/voiceassist/backend/pdfium"
 	"github.com/voiceassist/backend/postgres"
 	"github.com/voiceassist/backend/postgrestest"
 	"github.com/voiceassist/backend/qdrant"
 	"github.com/voiceassist/backend/redis"
 )
 
-// childArg makes the test program a reader of documents.
+// childArg makes the test program a reader of documents; a folder after it, in
+// which compiled code is kept, makes it read PDF, too.
 const childArg = "extract-child"
 
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == childArg {
-		if err := extract.Serve(context.Background(), extract.Engines(), os.Stdin, os.Stdout); err != nil {
+		engines := extract.Engines()
+		if len(os.Args) > 2 {
+			pdf, err := pdfium.New(pdfium.Options{CacheDir: os.Args[2]})
+			if err != nil {
+				fmt.Fprintln(os.Stderr, err)
+				os.Exit(1)
+			}
+			engines[voiceassist.MediaPDF] = pdf
+		}
+		if err := extract.Serve(context.Background(), engines, os.Stdin, os.Stdout); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
@@ -105,7 +116,7 @@ func (b *breakable) set(onRead, onUpsert func(context.Context) error) {
 	b.onRead, b.onUpsert = onRead, onUpsert
 }
 
-func (b *breakable) Extract(ctx context.Context, mediaType, path string, emit func(voiceassist.Page) error) (voiceassist.FileInfo, string, error) {
+func (b *breakable) Extract(ctx context.Context, mediaType, path string, pages voiceassist.PageRange, emit func(voiceassist.Page) error) (voiceassist.FileInfo, string, error) {
 	b.mu.Lock()
 	f := b.onRead
 	b.reads++
@@ -115,7 +126,7 @@ func (b *breakable) Extract(ctx context.Context, mediaType, path string, emit fu
 			return voiceassist.FileInfo{}, "", err
 		}
 	}
-	return b.Reader.Extract(ctx, mediaType, path, emit)
+	return b.Reader.Extract(ctx, mediaType, path, pages, emit)
 }
 
 func (b *breakable) Upsert(ctx context.Context, points []voiceassist.Point, active bool) error {

@@ -35,7 +35,7 @@ type Index interface {
 
 // Reader reads the text of files; it is *extract.Pool.
 type Reader interface {
-	Extract(ctx context.Context, mediaType, path string, emit func(voiceassist.Page) error) (info voiceassist.FileInfo, engine string, err error)
+	Extract(ctx context.Context, mediaType, path string, pages voiceassist.PageRange, emit func(voiceassist.Page) error) (info voiceassist.FileInfo, engine string, err error)
 	Engines(ctx context.Context) (map[string]string, error)
 }
 
@@ -47,11 +47,14 @@ type Worker struct {
 	Blobs    *blob.Bucket
 	Embedder voiceassist.Embedder // nil: lexical search only
 	MayEmbed func() bool          // whether passages may be sent to Embedder now; nil: they may
-	Gate     EmbedGate            // asked before each request to Embedder; nil: none is
 	TempDir  string               // where originals lie while they are read; "" is the system's
 	Lease    time.Duration        // how long a silent worker keeps a job; 0 is 30 s
+	Gate     EmbedGate            // asked before each request to Embedder; nil lets everything through
 	Metrics  *Metrics             // nil measures nothing
 	Log      *slog.Logger
+
+	PartPages    int // a PDF with more pages is read in parts of half as many; 0 is 64
+	PartPassages int // more passages than this are embedded in parts; 0 is 1,024
 }
 
 // attempt is one run of a job.
@@ -62,9 +65,12 @@ type attempt struct {
 	lease    time.Duration
 
 	embedder   voiceassist.Embedder // nil: what it builds is found by words alone
-	generation int                  // the one it builds; 0 before it is opened
+	generation int                  // the one it builds; 0 before all its passages are stored
+	published  bool                 // points of it may be in the index
+	gate       voiceassist.Gate     // at which its job has to wait; "" is none
 	timeline   []voiceassist.JobEvent
 	stage      voiceassist.Stage
+	begun      time.Time // of the stage
 	told       time.Time // when progress was last written
 }
 
@@ -98,7 +104,9 @@ func (w *Worker) logJob(ctx context.Context, a *attempt, result string, took tim
 		slog.String("result", result), slog.Duration("took", took),
 	}
 	level := slog.LevelInfo
-	if err != nil {
+	if s, ok := errors.AsType[*split](err); ok {
+		attrs = append(attrs, slog.Int("parts", len(s.Parts)))
+	} else if err != nil {
 		attrs = append(attrs, slog.String("stage", string(a.stage)), slog.Any("error", err))
 		level = slog.LevelWarn
 	}
@@ -143,6 +151,10 @@ func (w *Worker) work(ctx context.Context, a *attempt) error {
 	switch a.job.Kind {
 	case voiceassist.JobIndex:
 		return w.index(ctx, a)
+	case voiceassist.JobExtract:
+		return w.extractPart(ctx, a)
+	case voiceassist.JobEmbed:
+		return w.embedPart(ctx, a)
 	case voiceassist.JobRefresh:
 		return w.refresh(ctx, a)
 	case voiceassist.JobDelete:
@@ -156,21 +168,28 @@ func (w *Worker) inStage(ctx context.Context, a *attempt, stage voiceassist.Stag
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	a.stage = stage
-	begun := time.Now()
+	a.stage, a.begun = stage, time.Now()
 	err := f()
-	took := time.Since(begun)
-	w.Metrics.stageDone(stage, took)
+	w.Metrics.stageDone(stage, a.took())
 	if err == nil {
-		a.note("done", "", took)
+		a.note("done", "", a.took())
 	}
 	return err
 }
 
+// note adds a line to the timeline.
 func (a *attempt) note(result, detail string, took time.Duration) {
 	a.timeline = append(a.timeline, voiceassist.JobEvent{
 		Attempt: a.Number, Stage: a.stage, Result: result, Detail: detail, Took: took,
 	})
+}
+
+// took is how long the stage has lasted; 0 before the first.
+func (a *attempt) took() time.Duration {
+	if a.begun.IsZero() {
+		return 0
+	}
+	return time.Since(a.begun)
 }
 
 // progressEvery is how often, at most, progress is written.
@@ -216,40 +235,65 @@ func (w *Worker) settle(ctx context.Context, a *attempt, err error) string {
 }
 
 func (w *Worker) tell(ctx context.Context, a *attempt, err error, stopping bool) (string, error) {
-	if err == nil && a.job.Kind == voiceassist.JobRefresh {
-		return "done", w.Ledger.CompleteRefresh(ctx, a.Attempt, a.document.Version, a.timeline)
-	}
 	if err == nil {
-		return "done", w.Ledger.Complete(ctx, a.Attempt, a.timeline)
+		return "done", w.complete(ctx, a)
 	}
 	if errors.Is(err, voiceassist.ErrFenced) {
 		return "fenced", err
 	}
-	if f, ok := errors.AsType[*voiceassist.Failure](err); ok && a.job.Kind == voiceassist.JobIndex {
-		a.note("failed", f.Message, 0)
+	if s, ok := errors.AsType[*split](err); ok {
+		a.note("split", s.Error(), a.took())
+		return "split", w.Ledger.Split(ctx, a.Attempt, s.Split, a.timeline)
+	}
+	if f, ok := errors.AsType[*voiceassist.Failure](err); ok && a.mayFail() {
+		a.note("failed", f.Message, a.took())
 		return "failed", w.Ledger.Fail(ctx, a.Attempt, f, a.timeline)
 	}
-	gate := a.gateOf(err)
-	if err := w.Ledger.HoldAtGate(ctx, a.Attempt, gate); err != nil {
-		return "unknown", err
-	}
 	if p, ok := errors.AsType[*voiceassist.Paced](err); ok {
-		a.note("paced", whyPaced(p), 0)
-		return "paced", w.Ledger.Return(ctx, a.Attempt, p.After, true, a.timeline)
+		a.note("paced", whyPaced(p), a.took())
+		return "paced", w.giveBack(ctx, a, p.After)
 	}
 	if stopping {
-		a.note("interrupted", "the worker is stopping", 0)
-		return "interrupted", w.Ledger.Return(ctx, a.Attempt, 0, true, a.timeline)
+		a.note("interrupted", "the worker is stopping", a.took())
+		return "interrupted", w.giveBack(ctx, a, 0)
 	}
 	if e, ok := errors.AsType[*voiceassist.Error](err); ok && e.Code == voiceassist.Unavailable {
-		a.note("paced", e.Message, 0)
+		a.note("paced", e.Message, a.took())
 		before := a.job.GivenBack
-		if gate != "" {
+		if a.gate != "" {
 			before = 0 // how long it is shut is up to the gate
 		}
-		return "paced", w.Ledger.Return(ctx, a.Attempt, backOff(pacedFor, maxPaced, before), true, a.timeline)
+		return "paced", w.giveBack(ctx, a, backOff(pacedFor, maxPaced, before))
 	}
 	return w.retry(ctx, a, err)
+}
+
+func (w *Worker) complete(ctx context.Context, a *attempt) error {
+	switch a.job.Kind {
+	case voiceassist.JobRefresh:
+		return w.Ledger.CompleteRefresh(ctx, a.Attempt, a.document.Version, a.timeline)
+	case voiceassist.JobExtract, voiceassist.JobEmbed:
+		return w.Ledger.CompletePart(ctx, a.Attempt, partShare(a.job.Kind), a.timeline)
+	}
+	return w.Ledger.Complete(ctx, a.Attempt, a.timeline)
+}
+
+// mayFail reports whether the job is ever given up. Deletions and refreshes are
+// not.
+func (a *attempt) mayFail() bool {
+	return a.job.Kind == voiceassist.JobIndex || a.ParentID != uuid.Nil
+}
+
+// giveBack returns the job without counting the attempt. The next one goes on
+// with its generation, unless the index knows of it: an upsert that was given up
+// here may still be carried out there, over what the next attempt has made of
+// the same points.
+func (w *Worker) giveBack(ctx context.Context, a *attempt, after time.Duration) error {
+	again := postgres.Again{After: after, GivenBack: true, Gate: a.gate}
+	if !a.published {
+		again.Generation = a.generation
+	}
+	return w.Ledger.Return(ctx, a.Attempt, again, a.timeline)
 }
 
 // crashLimit is how many attempts may end with the reader's crash.
@@ -262,20 +306,20 @@ func (w *Worker) retry(ctx context.Context, a *attempt, err error) (string, erro
 	case crashed && tries >= crashLimit:
 		f := voiceassist.Fail(voiceassist.ReasonCrashed,
 			"Reading this file ended the reader %d times, last after page %d. The file is probably damaged: re-save or print it to a new PDF and upload that.", crashLimit, crash.Page)
-		a.note("failed", f.Message, 0)
+		a.note("failed", f.Message, a.took())
 		return "failed", w.Ledger.Fail(ctx, a.Attempt, f, a.timeline)
-	case tries >= voiceassist.MaxAttempts && a.job.Kind == voiceassist.JobIndex: // deletions and refreshes are never given up
+	case tries >= voiceassist.MaxAttempts && a.mayFail():
 		f := voiceassist.Fail(voiceassist.ReasonInternal,
 			"Processing failed %d times in the stage %q. Retry the job; if it fails again the worker's log has the cause under this job's id.", tries, a.stage)
-		a.note("failed", f.Message, 0)
+		a.note("failed", f.Message, a.took())
 		return "failed", w.Ledger.Fail(ctx, a.Attempt, f, a.timeline)
 	}
 	detail := "an unexpected error"
 	if crashed {
 		detail = "the reader crashed"
 	}
-	a.note("retry", detail, 0)
-	return "retry", w.Ledger.Return(ctx, a.Attempt, backOff(firstBackOff, maxBackOff, tries-1), false, a.timeline)
+	a.note("retry", detail, a.took())
+	return "retry", w.Ledger.Return(ctx, a.Attempt, postgres.Again{After: backOff(firstBackOff, maxBackOff, tries-1)}, a.timeline)
 }
 
 // backOff returns how long to wait after so many waits before: first, doubled
@@ -286,13 +330,14 @@ func backOff(first, most time.Duration, before int) time.Duration {
 }
 
 // takeBack removes from the index what an attempt wrote there before it learnt
-// that it had lost its job: the index cannot be fenced.
+// that it had lost its job: the index cannot be fenced. No live attempt goes on
+// with that generation, because none goes on with one that has been published.
 func (w *Worker) takeBack(ctx context.Context, a *attempt) {
 	d, err := w.Ledger.Document(ctx, a.DocumentID)
 	switch {
 	case voiceassist.CodeOf(err) == voiceassist.NotFound:
 		err = w.Index.Delete(ctx, a.DocumentID)
-	case err == nil && a.generation != 0 && a.generation != d.Generation:
+	case err == nil && a.published && a.generation != d.Generation:
 		err = w.Index.DeleteGeneration(ctx, a.DocumentID, a.generation)
 	}
 	if err != nil {

@@ -22,7 +22,8 @@ func (db *DB) StartAttempt(ctx context.Context, d voiceassist.Delivery, lease ti
 		rows, err := tx.Query(ctx, `
 			UPDATE jobs j
 			SET state = 'running', attempts = attempts + 1, lease_until = now() + $3::interval,
-				started_at = coalesce(started_at, now()), stage = '', processed = 0, total = 0, progress = 0
+				started_at = coalesce(started_at, now()), stage = '', processed = 0, total = 0,
+				progress = CASE WHEN attempts = given_back THEN progress ELSE 0 END
 			WHERE id = $1 AND deliveries = $2 AND state = 'pending'
 			RETURNING `+jobColumns, d.JobID, d.Number, lease)
 		if err != nil {
@@ -46,11 +47,11 @@ func startDocument(ctx context.Context, tx pgx.Tx, j voiceassist.Job) (voiceassi
 	rows, err := tx.Query(ctx, `
 		UPDATE documents d
 		SET state = CASE WHEN $2 = 'index' THEN 'processing' ELSE state END,
-			stage = CASE WHEN $2 = 'refresh' THEN stage ELSE '' END, progress = CASE WHEN $2 = 'refresh' THEN progress ELSE 0 END,
+			stage = CASE WHEN $4 THEN stage ELSE '' END, progress = CASE WHEN $4 THEN progress ELSE $3 END,
 			error_code = CASE WHEN $2 = 'index' THEN '' ELSE error_code END,
 			error_message = CASE WHEN $2 = 'index' THEN '' ELSE error_message END, updated_at = now()
 		WHERE id = $1
-		RETURNING `+documentColumns, j.DocumentID, string(j.Kind))
+		RETURNING `+documentColumns, j.DocumentID, string(j.Kind), j.Progress, j.ParentID != nil || j.Kind == voiceassist.JobRefresh)
 	if err != nil {
 		return voiceassist.Document{}, err
 	}
@@ -62,17 +63,22 @@ func startDocument(ctx context.Context, tx pgx.Tx, j voiceassist.Job) (voiceassi
 type Attempt struct {
 	JobID      uuid.UUID
 	DocumentID uuid.UUID
+	ParentID   uuid.UUID // of a part: the job that waits for it; zero otherwise
 	Number     int
 }
 
 // AttemptOf returns the current attempt of a job that StartAttempt gave out.
 func AttemptOf(j voiceassist.Job) Attempt {
-	return Attempt{JobID: j.ID, DocumentID: j.DocumentID, Number: j.Attempts}
+	a := Attempt{JobID: j.ID, DocumentID: j.DocumentID, Number: j.Attempts}
+	if j.ParentID != nil {
+		a.ParentID = *j.ParentID
+	}
+	return a
 }
 
 // lockJob locks a job for the rest of tx and, before it, its document.
-// Everything that locks both does so in this order, so that nobody waits in a
-// circle. It also waits for a relay that is just publishing the job.
+// Everything that locks both does so in this order, and a part after the job
+// that waits for it, so that nobody waits in a circle. It also waits for a relay that is just publishing the job.
 func lockJob(ctx context.Context, tx pgx.Tx, id uuid.UUID) error {
 	if _, err := tx.Exec(ctx, `
 		SELECT 1
@@ -124,24 +130,28 @@ type Progress struct {
 	Percent   int // of the whole job, 0–100
 }
 
-// SetProgress records how far the attempt has come, on the job and on its
-// document.
+// SetProgress records how far the attempt has come, on the job and, unless it
+// is a part, on its document.
 func (db *DB) SetProgress(ctx context.Context, a Attempt, p Progress) error {
 	return db.tx(ctx, func(tx pgx.Tx) error {
 		if err := fence(ctx, tx, a); err != nil {
 			return err
 		}
-		_, err := tx.Exec(ctx, `
-			WITH job AS (
-				UPDATE jobs
-				SET stage = $3, processed = $4, total = $5, progress = $6
-				WHERE id = $1
-			)
-			UPDATE documents
-			SET stage = $3, progress = $6, updated_at = now()
-			WHERE id = $2`, a.JobID, a.DocumentID, string(p.Stage), p.Processed, p.Total, p.Percent)
-		return err
+		return setProgress(ctx, tx, a, p)
 	})
+}
+
+func setProgress(ctx context.Context, tx pgx.Tx, a Attempt, p Progress) error {
+	_, err := tx.Exec(ctx, `
+		WITH job AS (
+			UPDATE jobs
+			SET stage = $3, processed = $4, total = $5, progress = $6
+			WHERE id = $1
+		)
+		UPDATE documents
+		SET stage = $3, progress = $6, updated_at = now()
+		WHERE id = $2 AND $7`, a.JobID, a.DocumentID, string(p.Stage), p.Processed, p.Total, p.Percent, a.ParentID == uuid.Nil)
+	return err
 }
 
 // Complete ends the job well. An index job's document is indexed.
@@ -173,7 +183,8 @@ func (db *DB) Complete(ctx context.Context, a Attempt, timeline []voiceassist.Jo
 }
 
 // Fail ends the job badly. Its document has failed with the reason and the
-// message, or stays indexed, with both noted, if an earlier generation is.
+// message, or stays indexed, with both noted, if an earlier generation is. A part
+// takes the job that waits for it with it.
 func (db *DB) Fail(ctx context.Context, a Attempt, f *voiceassist.Failure, timeline []voiceassist.JobEvent) error {
 	return db.tx(ctx, func(tx pgx.Tx) error {
 		if err := fence(ctx, tx, a); err != nil {
@@ -185,10 +196,13 @@ func (db *DB) Fail(ctx context.Context, a Attempt, f *voiceassist.Failure, timel
 			WHERE id = $1`, a.JobID, string(f.Reason), f.Message); err != nil {
 			return err
 		}
-		if err := failDocuments(ctx, tx, []uuid.UUID{a.DocumentID}, f.Reason, f.Message); err != nil {
+		if err := addEvents(ctx, tx, a.JobID, timeline); err != nil {
 			return err
 		}
-		return addEvents(ctx, tx, a.JobID, timeline)
+		if a.ParentID != uuid.Nil {
+			return failParent(ctx, tx, a.ParentID, a.DocumentID, f.Reason, f.Message)
+		}
+		return failDocuments(ctx, tx, []uuid.UUID{a.DocumentID}, f.Reason, f.Message)
 	})
 }
 
@@ -204,15 +218,26 @@ func failDocuments(ctx context.Context, tx pgx.Tx, ids []uuid.UUID, reason voice
 	return err
 }
 
-// Return ends the attempt without a result: the job runs again after a while.
-// giveBack says that it was nobody's fault and does not count.
-func (db *DB) Return(ctx context.Context, a Attempt, after time.Duration, giveBack bool, timeline []voiceassist.JobEvent) error {
+// Again says when and how a job that ended without a result runs again.
+type Again struct {
+	After      time.Duration
+	GivenBack  bool             // it was nobody's fault: the attempt does not count
+	Generation int              // whose passages are all stored and of which the index knows nothing yet, to go on with; 0 is none
+	Gate       voiceassist.Gate // that has to be open then; "" is none
+}
+
+// Return ends the attempt without a result: the job runs again. A part keeps
+// its generation and its gate.
+func (db *DB) Return(ctx context.Context, a Attempt, again Again, timeline []voiceassist.JobEvent) error {
 	return db.tx(ctx, func(tx pgx.Tx) error {
 		tag, err := tx.Exec(ctx, `
 			UPDATE jobs
 			SET state = 'pending', lease_until = NULL, published_at = NULL, run_at = now() + $3::interval,
-				given_back = given_back + CASE WHEN $4 THEN 1 ELSE 0 END
-			WHERE id = $1 AND attempts = $2 AND state = 'running'`, a.JobID, a.Number, after, giveBack)
+				given_back = given_back + CASE WHEN $4 THEN 1 ELSE 0 END,
+				generation = CASE WHEN parent_id IS NULL THEN $5 ELSE generation END,
+				gate = CASE WHEN parent_id IS NULL THEN $6 ELSE gate END
+			WHERE id = $1 AND attempts = $2 AND state = 'running'`,
+			a.JobID, a.Number, again.After, again.GivenBack, again.Generation, string(again.Gate))
 		if err != nil {
 			return err
 		}

@@ -226,7 +226,7 @@ func jobsOfDocument(ctx context.Context, tx pgx.Tx, id uuid.UUID) ([]voiceassist
 	rows, err := tx.Query(ctx, `
 		SELECT j.id
 		FROM jobs j
-		WHERE j.document_id = $1
+		WHERE j.document_id = $1 AND j.parent_id IS NULL
 		ORDER BY j.created_at DESC, j.id DESC
 		LIMIT $2`, id, documentJobs)
 	if err != nil {

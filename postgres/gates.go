@@ -284,13 +284,3 @@ func later(a, b time.Time) time.Time {
 	}
 	return b
 }
-
-// HoldAtGate notes at which gate the attempt's job waits from its end on, if it
-// runs again; "" is none.
-func (db *DB) HoldAtGate(ctx context.Context, a Attempt, name voiceassist.Gate) error {
-	_, err := db.pool.Exec(ctx, `
-		UPDATE jobs
-		SET gate = $3
-		WHERE id = $1 AND attempts = $2 AND state = 'running' AND gate <> $3`, a.JobID, a.Number, name)
-	return classify(err)
-}

@@ -93,14 +93,16 @@ func addJobs(ctx context.Context, tx pgx.Tx, documents []uuid.UUID) ([]voiceassi
 	return pgx.CollectRows(rows, scanJob)
 }
 
-// cancelJobs ends the unfinished jobs of some kinds of a document. A worker that
-// has one under way learns of it at its next write.
+// cancelJobs ends the unfinished jobs of some kinds of a document, and with an
+// index job its parts. A worker that has one under way learns of it at its next
+// write.
 func cancelJobs(ctx context.Context, tx pgx.Tx, documentID uuid.UUID, why string, kinds ...voiceassist.JobKind) error {
 	_, err := tx.Exec(ctx, `
 		WITH ended AS (
 			UPDATE jobs
 			SET state = 'cancelled', lease_until = NULL, completed_at = now(), error_code = 'cancelled', error_message = $2
-			WHERE document_id = $1 AND kind = ANY($3) AND state IN ('pending', 'running', 'waiting')
+			WHERE document_id = $1 AND (kind = ANY($3) OR parent_id IS NOT NULL AND 'index' = ANY($3))
+				AND state IN ('pending', 'running', 'waiting')
 			RETURNING id, attempts, stage
 		)
 		INSERT INTO job_events (job_id, attempt, stage, result, detail)
@@ -108,7 +110,8 @@ func cancelJobs(ctx context.Context, tx pgx.Tx, documentID uuid.UUID, why string
 	return err
 }
 
-// Job returns a job with its timeline, or NotFound.
+// Job returns a job with its timeline, in which its parts' events are, or
+// NotFound.
 func (db *DB) Job(ctx context.Context, id uuid.UUID) (j voiceassist.Job, err error) {
 	err = db.tx(ctx, func(tx pgx.Tx) error {
 		j, err = job(ctx, tx, id)
@@ -127,23 +130,33 @@ func job(ctx context.Context, tx pgx.Tx, id uuid.UUID) (voiceassist.Job, error) 
 		return j, notFound(err, "job")
 	}
 	rows, err = tx.Query(ctx, `
-		SELECT attempt, stage, result, detail, took_us, at
-		FROM job_events
-		WHERE job_id = $1
-		ORDER BY id
+		SELECT `+eventColumns+`
+		FROM job_events e
+		JOIN jobs j ON j.id = e.job_id
+		WHERE j.id = $1 OR j.parent_id = $1
+		ORDER BY e.id
 		LIMIT 500`, id)
 	if err != nil {
 		return j, err
 	}
-	j.Timeline, err = pgx.CollectRows(rows, scanEvent)
+	j.Timeline, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (voiceassist.JobEvent, error) { return scanEvent(row) })
 	return j, err
 }
 
-func scanEvent(row pgx.CollectableRow) (voiceassist.JobEvent, error) {
+// eventColumns are read by scanEvent, of the event e of the job j; more may
+// follow them.
+const eventColumns = `e.attempt, e.stage, e.result, e.detail, e.took_us, e.at, j.id, j.parent_id IS NOT NULL, j.first, j.last`
+
+func scanEvent(row pgx.CollectableRow, more ...any) (voiceassist.JobEvent, error) {
 	var e voiceassist.JobEvent
 	var us int64
-	err := row.Scan(&e.Attempt, &e.Stage, &e.Result, &e.Detail, &us, &e.At)
+	var part voiceassist.Part
+	var isPart bool
+	err := row.Scan(append([]any{&e.Attempt, &e.Stage, &e.Result, &e.Detail, &us, &e.At, &part.JobID, &isPart, &part.First, &part.Last}, more...)...)
 	e.Took = time.Duration(us) * time.Microsecond
+	if isPart {
+		e.Part = &part
+	}
 	return e, err
 }
 

@@ -18,17 +18,17 @@ type Extraction struct {
 }
 
 // Extraction returns what is stored of an extraction, and whether it is stored
-// completely.
+// completely. Info.Pages is 0 before it is begun.
 func (db *DB) Extraction(ctx context.Context, sha256, engine string) (x Extraction, complete bool, err error) {
 	x.SHA256, x.Engine = sha256, engine
 	err = db.pool.QueryRow(ctx, `
-		SELECT page_count, title, author
+		SELECT page_count, title, author, complete
 		FROM extractions
-		WHERE sha256 = $1 AND engine = $2`, sha256, engine).Scan(&x.Info.Pages, &x.Info.Title, &x.Info.Author)
+		WHERE sha256 = $1 AND engine = $2`, sha256, engine).Scan(&x.Info.Pages, &x.Info.Title, &x.Info.Author, &complete)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return x, false, nil
 	}
-	return x, err == nil, classify(err)
+	return x, complete, classify(err)
 }
 
 // AddPages stores pages of an extraction that is under way. A page that is
@@ -55,25 +55,54 @@ func addPages(ctx context.Context, tx pgx.Tx, x Extraction, pages []voiceassist.
 	return err
 }
 
-// FinishExtraction stores the last pages and marks the extraction complete.
-// Pages beyond Info.Pages, which an earlier attempt may have left, are removed.
-func (db *DB) FinishExtraction(ctx context.Context, a Attempt, x Extraction, last []voiceassist.Page) error {
+// BeginExtraction notes what the file of an extraction says of itself, so that
+// whoever goes on with it knows how many pages there are.
+func (db *DB) BeginExtraction(ctx context.Context, a Attempt, x Extraction) error {
 	return db.tx(ctx, func(tx pgx.Tx) error {
 		if err := fence(ctx, tx, a); err != nil {
 			return err
 		}
-		if err := addPages(ctx, tx, x, last); err != nil {
+		return putExtraction(ctx, tx, x, false)
+	})
+}
+
+func putExtraction(ctx context.Context, tx pgx.Tx, x Extraction, complete bool) error {
+	_, err := tx.Exec(ctx, `
+		INSERT INTO extractions AS e (sha256, engine, page_count, title, author, complete)
+		VALUES ($1, $2, $3, $4, $5, $6)
+		ON CONFLICT (sha256, engine) DO UPDATE
+		SET page_count = excluded.page_count, title = excluded.title, author = excluded.author, complete = excluded.complete
+		WHERE NOT e.complete`, x.SHA256, x.Engine, x.Info.Pages, x.Info.Title, x.Info.Author, complete)
+	return err
+}
+
+// MissingPages returns the numbers of the pages of an extraction that are not
+// stored, from First on up to Last, in order.
+func (db *DB) MissingPages(ctx context.Context, x Extraction, s Span) ([]int, error) {
+	rows, err := db.pool.Query(ctx, `
+		SELECT n
+		FROM generate_series($3::integer, $4::integer) AS n
+		WHERE NOT EXISTS (SELECT 1 FROM pages WHERE sha256 = $1 AND engine = $2 AND number = n)
+		ORDER BY n`, x.SHA256, x.Engine, s.First, s.Last)
+	if err != nil {
+		return nil, classify(err)
+	}
+	missing, err := pgx.CollectRows(rows, pgx.RowTo[int])
+	return missing, classify(err)
+}
+
+// FinishExtraction marks an extraction whose pages are all stored complete.
+// Pages beyond Info.Pages, which an earlier attempt may have left, are removed.
+func (db *DB) FinishExtraction(ctx context.Context, a Attempt, x Extraction) error {
+	return db.tx(ctx, func(tx pgx.Tx) error {
+		if err := fence(ctx, tx, a); err != nil {
 			return err
 		}
 		if _, err := tx.Exec(ctx, `
 			DELETE FROM pages WHERE sha256 = $1 AND engine = $2 AND number > $3`, x.SHA256, x.Engine, x.Info.Pages); err != nil {
 			return err
 		}
-		_, err := tx.Exec(ctx, `
-			INSERT INTO extractions (sha256, engine, page_count, title, author)
-			VALUES ($1, $2, $3, $4, $5)
-			ON CONFLICT DO NOTHING`, x.SHA256, x.Engine, x.Info.Pages, x.Info.Title, x.Info.Author)
-		return err
+		return putExtraction(ctx, tx, x, true)
 	})
 }
 
@@ -115,6 +144,7 @@ type Recipe struct {
 	Engine  string
 	Chunker string
 	Profile string // of the dense vectors; "" is lexical only
+	Title   string // under which the passages are embedded
 }
 
 // BeginGeneration opens a generation that no attempt has had before and returns
@@ -126,11 +156,11 @@ func (db *DB) BeginGeneration(ctx context.Context, a Attempt, r Recipe) (number 
 			return err
 		}
 		if err := tx.QueryRow(ctx, `
-			INSERT INTO generations (document_id, number, engine, chunker, profile)
-			SELECT id, 1 + coalesce((SELECT max(number) FROM generations WHERE document_id = $1), 0), $2, $3, $4
+			INSERT INTO generations (document_id, number, engine, chunker, profile, title)
+			SELECT id, 1 + coalesce((SELECT max(number) FROM generations WHERE document_id = $1), 0), $2, $3, $4, $5
 			FROM documents
 			WHERE id = $1
-			RETURNING number`, a.DocumentID, r.Engine, r.Chunker, r.Profile).Scan(&number); err != nil {
+			RETURNING number`, a.DocumentID, r.Engine, r.Chunker, r.Profile, r.Title).Scan(&number); err != nil {
 			return err
 		}
 		_, err := tx.Exec(ctx, `
@@ -142,17 +172,39 @@ func (db *DB) BeginGeneration(ctx context.Context, a Attempt, r Recipe) (number 
 	return number, err
 }
 
-// AddPassages stores passages of a generation that is being built.
-func (db *DB) AddPassages(ctx context.Context, a Attempt, passages []voiceassist.Passage) error {
+// Generation returns how a generation that is not the active one was made, and
+// how many passages and tokens it has; none if it is not there.
+func (db *DB) Generation(ctx context.Context, documentID uuid.UUID, number int) (r Recipe, passages, tokens int, err error) {
+	err = db.pool.QueryRow(ctx, `
+		SELECT g.engine, g.chunker, g.profile, coalesce(g.title, ''), count(p.id), coalesce(sum(p.tokens), 0)
+		FROM generations g
+		JOIN documents d ON d.id = g.document_id AND d.generation < g.number
+		LEFT JOIN passages p ON p.document_id = g.document_id AND p.generation = g.number
+		WHERE g.document_id = $1 AND g.number = $2
+		GROUP BY g.document_id, g.number`, documentID, number).Scan(&r.Engine, &r.Chunker, &r.Profile, &r.Title, &passages, &tokens)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return Recipe{}, 0, 0, nil
+	}
+	return r, passages, tokens, classify(err)
+}
+
+// AddPassages stores passages of a generation that is being built, each with
+// the SHA-256 of the text that its vector stands for; digests is nil if they get
+// none.
+func (db *DB) AddPassages(ctx context.Context, a Attempt, passages []voiceassist.Passage, digests [][]byte) error {
 	return db.tx(ctx, func(tx pgx.Tx) error {
 		if err := fence(ctx, tx, a); err != nil {
 			return err
 		}
 		_, err := tx.CopyFrom(ctx, pgx.Identifier{"passages"},
-			[]string{"id", "document_id", "generation", "ordinal", "page", "char_start", "char_end", "section", "text", "tokens"},
+			[]string{"id", "document_id", "generation", "ordinal", "page", "char_start", "char_end", "section", "text", "tokens", "vector_sha256"},
 			pgx.CopyFromSlice(len(passages), func(i int) ([]any, error) {
 				p := passages[i]
-				return []any{p.ID, p.DocumentID, p.Generation, p.Ordinal, p.Page, p.CharStart, p.CharEnd, p.Section, p.Text, p.Tokens}, nil
+				var digest []byte
+				if digests != nil {
+					digest = digests[i]
+				}
+				return []any{p.ID, p.DocumentID, p.Generation, p.Ordinal, p.Page, p.CharStart, p.CharEnd, p.Section, p.Text, p.Tokens, digest}, nil
 			}))
 		return err
 	})
@@ -228,13 +280,8 @@ func (db *DB) Publish(ctx context.Context, a Attempt, p Publication) error {
 			return err
 		}
 		if _, err := tx.Exec(ctx, `
-			WITH generation AS (
-				UPDATE generations
-				SET title = $3
-				WHERE document_id = $1 AND number = $2
-			)
 			DELETE FROM passages
-			WHERE document_id = $1 AND generation < $2`, a.DocumentID, p.Generation, p.Info.Title); err != nil {
+			WHERE document_id = $1 AND generation < $2`, a.DocumentID, p.Generation); err != nil {
 			return err
 		}
 		if edited {
@@ -325,14 +372,4 @@ func (db *DB) Vectors(ctx context.Context, profile string, digests [][]byte) (ma
 		return nil
 	})
 	return found, classify(err)
-}
-
-// AddVectors stores vectors; one that is there already stays as it is.
-func (db *DB) AddVectors(ctx context.Context, profile string, digests, vectors [][]byte) error {
-	_, err := db.pool.Exec(ctx, `
-		INSERT INTO vectors (profile, text_sha256, vector)
-		SELECT $1, digest, vector
-		FROM unnest($2::bytea[], $3::bytea[]) AS v (digest, vector)
-		ON CONFLICT DO NOTHING`, profile, digests, vectors)
-	return classify(err)
 }

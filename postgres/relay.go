@@ -271,7 +271,8 @@ func (db *DB) Unpublish(ctx context.Context, d voiceassist.Delivery) error {
 }
 
 // ReclaimLapsed takes jobs from workers whose lease has run out: they wait for
-// another delivery, or have failed if this was their last attempt. all takes
+// another delivery, or have failed if this was their last attempt. It also wakes
+// jobs that were forgotten waiting for parts that have all ended. all takes
 // every running job, whatever its lease: for a start at which no worker can be
 // alive. It returns how many it took.
 func (db *DB) ReclaimLapsed(ctx context.Context, all bool) (n int, err error) {
@@ -279,7 +280,7 @@ func (db *DB) ReclaimLapsed(ctx context.Context, all bool) (n int, err error) {
 		rows, err := tx.Query(ctx, `
 			WITH lapsed AS (
 				-- Deletions and refreshes are never given up.
-				SELECT j.id, j.kind = 'index' AND j.attempts - j.given_back >= $2 AS spent
+				SELECT j.id, j.kind IN ('index', 'extract', 'embed') AND j.attempts - j.given_back >= $2 AS spent
 				FROM jobs j
 				JOIN documents d ON d.id = j.document_id
 				WHERE j.state = 'running' AND (j.lease_until < now() OR $1)
@@ -290,33 +291,55 @@ func (db *DB) ReclaimLapsed(ctx context.Context, all bool) (n int, err error) {
 					completed_at = CASE WHEN spent THEN now() END,
 					error_code = CASE WHEN spent THEN 'interrupted' ELSE '' END,
 					error_message = CASE WHEN spent THEN $3 ELSE '' END,
-					lease_until = NULL, published_at = NULL, run_at = now()
+					lease_until = NULL, published_at = NULL, run_at = now(),
+					-- What the lost worker still writes to the index cannot be fenced: no
+					-- later attempt goes on with its generation.
+					generation = CASE WHEN j.parent_id IS NULL THEN 0 ELSE j.generation END,
+					gate = CASE WHEN j.parent_id IS NULL THEN '' ELSE j.gate END
 				FROM lapsed
 				WHERE j.id = lapsed.id
-				RETURNING j.id, j.document_id, j.kind, j.attempts, j.stage, spent
+				RETURNING j.id, j.document_id, j.parent_id, j.attempts, j.stage, spent
 			), told AS (
 				INSERT INTO job_events (job_id, attempt, stage, result, detail)
 				SELECT id, attempts, stage, 'interrupted', 'its worker is gone' FROM taken
 			)
-			SELECT document_id, spent FROM taken`, all, voiceassist.MaxAttempts, interruptedMessage)
+			SELECT document_id, parent_id, spent FROM taken`, all, voiceassist.MaxAttempts, interruptedMessage)
 		if err != nil {
 			return err
 		}
 		var failed []uuid.UUID
+		parents := make(map[uuid.UUID]uuid.UUID) // of parts that failed, with their documents
 		var document uuid.UUID
+		var parent *uuid.UUID
 		var spent bool
-		if _, err := pgx.ForEachRow(rows, []any{&document, &spent}, func() error {
+		if _, err := pgx.ForEachRow(rows, []any{&document, &parent, &spent}, func() error {
 			n++
-			if spent {
+			switch {
+			case spent && parent != nil:
+				parents[*parent] = document
+			case spent:
 				failed = append(failed, document)
 			}
 			return nil
 		}); err != nil {
 			return err
 		}
-		return failDocuments(ctx, tx, failed, voiceassist.ReasonInterrupted, interruptedMessage)
+		for parent, document := range parents {
+			if err := failParent(ctx, tx, parent, document, voiceassist.ReasonInterrupted, interruptedMessage); err != nil {
+				return err
+			}
+		}
+		if err := failDocuments(ctx, tx, failed, voiceassist.ReasonInterrupted, interruptedMessage); err != nil {
+			return err
+		}
+		resumed, err := resumeForgotten(ctx, tx)
+		n += resumed
+		return err
 	})
-	return n, err
+	if err != nil {
+		return 0, err
+	}
+	return n, db.DropLapsedClaims(ctx)
 }
 
 const interruptedMessage = "Processing was interrupted too often: the worker ended with this document each time. Try again, or split the file."
