@@ -105,7 +105,7 @@ func TestNoFileEndsThePool(t *testing.T) {
 // crash's status or an error.
 func fate(ctx context.Context, p *extract.Pool, file string) string {
 	text := 0
-	_, _, err := p.Extract(ctx, voiceassist.MediaPDF, file, func(page voiceassist.Page) error {
+	_, _, err := p.Extract(ctx, voiceassist.MediaPDF, file, voiceassist.PageRange{}, func(page voiceassist.Page) error {
 		text += len(page.Text)
 		return nil
 	})

@@ -39,7 +39,7 @@ func doomedParent() int {
 	if err != nil {
 		return 1
 	}
-	_, _, err = p.Extract(context.Background(), "pid", "/dev/null", func(page voiceassist.Page) error {
+	_, _, err = p.Extract(context.Background(), "pid", "/dev/null", voiceassist.PageRange{}, func(page voiceassist.Page) error {
 		_, err := fmt.Println(page.Text)
 		return err
 	})
@@ -66,7 +66,7 @@ type script struct {
 
 func (s script) Name() string { return s.name + "/1" }
 
-func (s script) Extract(_ context.Context, path string, emit func(voiceassist.Page) error) (voiceassist.FileInfo, error) {
+func (s script) Extract(_ context.Context, path string, _ voiceassist.PageRange, emit func(voiceassist.Page) error) (voiceassist.FileInfo, error) {
 	return voiceassist.FileInfo{Title: "Scripted", Pages: 2}, s.do(path, emit)
 }
 

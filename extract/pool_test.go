@@ -45,7 +45,7 @@ func writeFile(t *testing.T, text string) string {
 
 // read collects what Extract emits.
 func read(ctx context.Context, p *extract.Pool, mediaType, path string) (texts []string, info voiceassist.FileInfo, engine string, err error) {
-	info, engine, err = p.Extract(ctx, mediaType, path, func(page voiceassist.Page) error {
+	info, engine, err = p.Extract(ctx, mediaType, path, voiceassist.PageRange{}, func(page voiceassist.Page) error {
 		texts = append(texts, page.Text)
 		return nil
 	})
@@ -179,7 +179,7 @@ func TestASlowReceiverIsNotTheDocumentsFault(t *testing.T) {
 	t.Parallel()
 	p := newPool(t, extract.Options{Size: 1, Limits: extract.Limits{Timeout: 300 * time.Millisecond}})
 	wait := time.NewTimer(600 * time.Millisecond)
-	_, _, err := p.Extract(t.Context(), "read", writeFile(t, "one"), func(voiceassist.Page) error {
+	_, _, err := p.Extract(t.Context(), "read", writeFile(t, "one"), voiceassist.PageRange{}, func(voiceassist.Page) error {
 		<-wait.C
 		return nil
 	})
@@ -192,7 +192,7 @@ func TestTheErrorOfEmitEndsTheDocument(t *testing.T) {
 	t.Parallel()
 	p := newPool(t, extract.Options{Size: 1})
 	full := errors.New("no room for pages")
-	_, _, err := p.Extract(t.Context(), "flood", "/dev/null", func(page voiceassist.Page) error {
+	_, _, err := p.Extract(t.Context(), "flood", "/dev/null", voiceassist.PageRange{}, func(page voiceassist.Page) error {
 		if page.Number == 3 {
 			return full
 		}
@@ -210,7 +210,7 @@ func TestCancellingEndsTheDocumentAndTheWaitForAChild(t *testing.T) {
 	started := make(chan struct{})
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		_, _, err := p.Extract(ctx, "flood", "/dev/null", func(page voiceassist.Page) error {
+		_, _, err := p.Extract(ctx, "flood", "/dev/null", voiceassist.PageRange{}, func(page voiceassist.Page) error {
 			if page.Number == 1 {
 				close(started)
 			}
@@ -238,7 +238,7 @@ func TestNeverMoreChildrenThanTheSizeOfThePool(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 12 {
 		wg.Go(func() {
-			_, _, err := p.Extract(t.Context(), "read", path, func(voiceassist.Page) error {
+			_, _, err := p.Extract(t.Context(), "read", path, voiceassist.PageRange{}, func(voiceassist.Page) error {
 				most.Store(max(most.Load(), now.Add(1)))
 				defer now.Add(-1)
 				return nil
@@ -323,7 +323,7 @@ func TestCloseWaitsForTheDocumentInTheWorks(t *testing.T) {
 		closed <- p.Close(context.WithoutCancel(t.Context()))
 	}()
 	pages := 0
-	_, _, err = p.Extract(t.Context(), "read", path, func(page voiceassist.Page) error {
+	_, _, err = p.Extract(t.Context(), "read", path, voiceassist.PageRange{}, func(page voiceassist.Page) error {
 		if pages++; page.Number == 1 {
 			close(started)
 		}
@@ -349,7 +349,7 @@ func TestCloseKillsWhatDoesNotEndInTime(t *testing.T) {
 	ended, started := make(chan error, 1), make(chan struct{})
 	go func() {
 		var once sync.Once
-		_, _, err := p.Extract(context.WithoutCancel(t.Context()), "flood", "/dev/null", func(voiceassist.Page) error {
+		_, _, err := p.Extract(context.WithoutCancel(t.Context()), "flood", "/dev/null", voiceassist.PageRange{}, func(voiceassist.Page) error {
 			once.Do(func() { close(started) })
 			return nil
 		})

@@ -5,13 +5,10 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"path"
 	"slices"
 	"strings"
-	"unicode"
 
-	"gocloud.dev/blob"
 	"gocloud.dev/gcerrors"
 
 	voiceassist "github.com/voiceassist/backend"
@@ -43,6 +40,9 @@ func (w *Worker) index(ctx context.Context, a *attempt) error {
 	}
 	if err := w.inStage(ctx, a, voiceassist.StageExtract, func() (err error) {
 		x, err = w.extract(ctx, a)
+		if err == nil && len(x.Bad) > 0 {
+			a.note("done", voiceassist.DescribeBadPages(x.Bad), 0)
+		}
 		return err
 	}); err != nil {
 		return err
@@ -81,10 +81,15 @@ func (w *Worker) extract(ctx context.Context, a *attempt) (postgres.Extraction, 
 		return x, err
 	}
 	defer remove()
-	return w.read(ctx, a, x, file)
+	info, err := w.readPages(ctx, a, x, file, voiceassist.PageRange{})
+	if err != nil {
+		return x, err
+	}
+	return w.finishExtraction(ctx, a, x, info)
 }
 
-// fetch copies a document's original to a file of our own.
+// fetch copies a document's original to a file of our own, which is gone when
+// remove is called or this process ends.
 func (w *Worker) fetch(ctx context.Context, d voiceassist.Document) (name string, remove func(), err error) {
 	r, err := w.Blobs.NewReader(ctx, d.BlobKey, nil)
 	if gcerrors.Code(err) == gcerrors.NotFound {
@@ -94,57 +99,16 @@ func (w *Worker) fetch(ctx context.Context, d voiceassist.Document) (name string
 		return "", nil, blobError(err)
 	}
 	defer func() { _ = r.Close() }()
-	f, err := os.CreateTemp(w.TempDir, "original-*")
+	f, err := newTempFile(w.TempDir)
 	if err != nil {
 		return "", nil, fmt.Errorf("fetch original: %w", err)
 	}
-	remove = func() { _ = os.Remove(f.Name()) }
-	if err := copyTo(f, r); err != nil {
-		remove()
-		return "", nil, fmt.Errorf("fetch original: %w", err)
-	}
-	return f.Name(), remove, nil
-}
-
-func copyTo(f *os.File, r *blob.Reader) error {
 	if _, err := io.Copy(f, r); err != nil {
 		_ = f.Close()
-		return err
+		return "", nil, fmt.Errorf("fetch original: %w", err)
 	}
-	return f.Close()
+	return f.path(), func() { _ = f.Close() }, nil
 }
-
-// read has a child read the file and stores the pages as they come.
-func (w *Worker) read(ctx context.Context, a *attempt, x postgres.Extraction, file string) (postgres.Extraction, error) {
-	var batch []voiceassist.Page
-	size, pages, hasText := 0, 0, false
-	info, _, err := w.Reader.Extract(ctx, a.document.MediaType, file, func(p voiceassist.Page) error {
-		batch = append(batch, p)
-		size += len(p.Text)
-		pages++
-		hasText = hasText || strings.ContainsFunc(p.Text, isWordRune)
-		if len(batch) < pageBatch && size < pageBatchBytes {
-			return nil
-		}
-		if err := w.Ledger.AddPages(ctx, a.Attempt, x, batch); err != nil {
-			return err
-		}
-		batch, size = batch[:0], 0
-		return w.progress(ctx, a, postgres.Progress{Stage: voiceassist.StageExtract, Processed: pages, Percent: extractedPercent / 2})
-	})
-	if err != nil {
-		return x, fmt.Errorf("extract text: %w", err)
-	}
-	if !hasText {
-		return x, voiceassist.Fail(voiceassist.ReasonNoText,
-			"This file holds no text, only pictures or empty pages. If it is a scan, run text recognition (OCR) over it and upload the result.")
-	}
-	x.Info = voiceassist.FileInfo{Title: cleanText(info.Title, maxMeta), Author: cleanText(info.Author, maxMeta), Pages: pages}
-	w.Metrics.pagesRead(pages)
-	return x, w.Ledger.FinishExtraction(ctx, a.Attempt, x, batch)
-}
-
-func isWordRune(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }
 
 // chunk opens a generation and stores the passages of all pages in it.
 func (w *Worker) chunk(ctx context.Context, a *attempt, x postgres.Extraction) (postgres.Publication, error) {
@@ -165,7 +129,7 @@ func (w *Worker) chunk(ctx context.Context, a *attempt, x postgres.Extraction) (
 		if err != nil {
 			return p, err
 		}
-		if want := min(pageBatch, x.Info.Pages-first+1); len(pages) < want {
+		if want := min(pageBatch, x.Info.Pages-first+1) - x.BadIn(first, first+pageBatch-1); len(pages) < want {
 			return p, fmt.Errorf("%d of %d pages from %d on are stored", len(pages), want, first)
 		}
 		var passages []voiceassist.Passage

@@ -105,7 +105,7 @@ func (b *breakable) set(onRead, onUpsert func(context.Context) error) {
 	b.onRead, b.onUpsert = onRead, onUpsert
 }
 
-func (b *breakable) Extract(ctx context.Context, mediaType, path string, emit func(voiceassist.Page) error) (voiceassist.FileInfo, string, error) {
+func (b *breakable) Extract(ctx context.Context, mediaType, path string, pages voiceassist.PageRange, emit func(voiceassist.Page) error) (voiceassist.FileInfo, string, error) {
 	b.mu.Lock()
 	f := b.onRead
 	b.reads++
@@ -115,7 +115,7 @@ func (b *breakable) Extract(ctx context.Context, mediaType, path string, emit fu
 			return voiceassist.FileInfo{}, "", err
 		}
 	}
-	return b.Reader.Extract(ctx, mediaType, path, emit)
+	return b.Reader.Extract(ctx, mediaType, path, pages, emit)
 }
 
 func (b *breakable) Upsert(ctx context.Context, points []voiceassist.Point, active bool) error {

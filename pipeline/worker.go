@@ -13,7 +13,6 @@ import (
 	"gocloud.dev/blob"
 
 	voiceassist "github.com/voiceassist/backend"
-	"github.com/voiceassist/backend/extract"
 	"github.com/voiceassist/backend/postgres"
 )
 
@@ -35,7 +34,7 @@ type Index interface {
 
 // Reader reads the text of files; it is *extract.Pool.
 type Reader interface {
-	Extract(ctx context.Context, mediaType, path string, emit func(voiceassist.Page) error) (info voiceassist.FileInfo, engine string, err error)
+	Extract(ctx context.Context, mediaType, path string, pages voiceassist.PageRange, emit func(voiceassist.Page) error) (info voiceassist.FileInfo, engine string, err error)
 	Engines(ctx context.Context) (map[string]string, error)
 }
 
@@ -49,8 +48,12 @@ type Worker struct {
 	MayEmbed func() bool          // whether passages may be sent to Embedder now; nil: they may
 	TempDir  string               // where originals lie while they are read; "" is the system's
 	Lease    time.Duration        // how long a silent worker keeps a job; 0 is 30 s
-	Metrics  *Metrics             // nil measures nothing
-	Log      *slog.Logger
+
+	MaxBadPages int   // a document with more pages that cannot be read fails; 0 is 20
+	MaxText     int64 // a document with more text fails, in bytes; 0 is 64 MiB
+
+	Metrics *Metrics // nil measures nothing
+	Log     *slog.Logger
 }
 
 // attempt is one run of a job.
@@ -240,32 +243,18 @@ func (w *Worker) tell(ctx context.Context, a *attempt, err error, stopping bool)
 		a.note("paced", e.Message, 0)
 		return "paced", w.Ledger.Return(ctx, a.Attempt, backOff(pacedFor, maxPaced, a.job.GivenBack), true, a.timeline)
 	}
-	return w.retry(ctx, a, err)
+	return w.retry(ctx, a)
 }
 
-// crashLimit is how many attempts may end with the reader's crash.
-const crashLimit = 2
-
-func (w *Worker) retry(ctx context.Context, a *attempt, err error) (string, error) {
+func (w *Worker) retry(ctx context.Context, a *attempt) (string, error) {
 	tries := a.Number - a.job.GivenBack
-	crash, crashed := errors.AsType[*extract.Crash](err)
-	switch {
-	case crashed && tries >= crashLimit:
-		f := voiceassist.Fail(voiceassist.ReasonCrashed,
-			"Reading this file ended the reader %d times, last after page %d. The file is probably damaged: re-save or print it to a new PDF and upload that.", crashLimit, crash.Page)
-		a.note("failed", f.Message, 0)
-		return "failed", w.Ledger.Fail(ctx, a.Attempt, f, a.timeline)
-	case tries >= voiceassist.MaxAttempts && a.job.Kind == voiceassist.JobIndex: // deletions and refreshes are never given up
+	if tries >= voiceassist.MaxAttempts && a.job.Kind == voiceassist.JobIndex { // deletions and refreshes are never given up
 		f := voiceassist.Fail(voiceassist.ReasonInternal,
 			"Processing failed %d times in the stage %q. Retry the job; if it fails again the worker's log has the cause under this job's id.", tries, a.stage)
 		a.note("failed", f.Message, 0)
 		return "failed", w.Ledger.Fail(ctx, a.Attempt, f, a.timeline)
 	}
-	detail := "an unexpected error"
-	if crashed {
-		detail = "the reader crashed"
-	}
-	a.note("retry", detail, 0)
+	a.note("retry", "an unexpected error", 0)
 	return "retry", w.Ledger.Return(ctx, a.Attempt, backOff(firstBackOff, maxBackOff, tries-1), false, a.timeline)
 }
 

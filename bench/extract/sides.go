@@ -67,7 +67,7 @@ func readOne(ctx context.Context, children *extract.Pool, file, to string) (page
 		return 0, err
 	}
 	var texts []string
-	info, _, err := children.Extract(ctx, voiceassist.MediaPDF, file, func(p voiceassist.Page) error {
+	info, _, err := children.Extract(ctx, voiceassist.MediaPDF, file, voiceassist.PageRange{}, func(p voiceassist.Page) error {
 		texts = append(texts, p.Text)
 		return nil
 	})
