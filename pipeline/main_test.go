@@ -20,6 +20,7 @@ import (
 	"github.com/voiceassist/backend/embedded"
 	"github.com/voiceassist/backend/embedded/qdrantserver"
 	"github.com/voiceassist/backend/extract"
+	"github.com/voiceassist/backend/extract/extracttest"
 	"github.com/voiceassist/backend/postgres"
 	"github.com/voiceassist/backend/postgrestest"
 	"github.com/voiceassist/backend/qdrant"
@@ -29,15 +30,25 @@ import (
 // childArg makes the test program a reader of documents.
 const childArg = "extract-child"
 
+// poisonArg makes it one that files can tell to misbehave.
+const poisonArg = "poison-child"
+
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && os.Args[1] == childArg {
-		if err := extract.Serve(context.Background(), extract.Engines(), os.Stdin, os.Stdout); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		os.Exit(0)
+	switch {
+	case len(os.Args) > 1 && os.Args[1] == childArg:
+		os.Exit(serve(extract.Engines()))
+	case len(os.Args) > 1 && os.Args[1] == poisonArg:
+		os.Exit(serve(map[string]voiceassist.TextEngine{voiceassist.MediaText: extracttest.Paged{}}))
 	}
 	os.Exit(postgrestest.Main(m))
+}
+
+func serve(engines map[string]voiceassist.TextEngine) int {
+	if err := extract.Serve(context.Background(), engines, os.Stdin, os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return 0
 }
 
 // rig is the write side on real parts: Postgres, an index over gRPC, readers
@@ -53,11 +64,7 @@ func newRig(t *testing.T) *rig {
 	t.Helper()
 	db, blobs, log := postgrestest.Open(t), memblob.OpenBucket(nil), slog.New(slog.DiscardHandler)
 	t.Cleanup(func() { _ = blobs.Close() })
-	reader, err := extract.NewPool(extract.Options{Args: []string{childArg}, Size: 2})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = reader.Close(context.WithoutCancel(t.Context())) })
+	reader := newPool(t, extract.Options{Args: []string{childArg}, Size: 2})
 	index := openIndex(t, qdrant.Options{})
 	broken := &breakable{Index: index, Reader: reader}
 	return &rig{
@@ -65,6 +72,16 @@ func newRig(t *testing.T) *rig {
 		in:     &Intake{Ledger: db, Blobs: blobs, MaxSize: 1 << 20, Log: log},
 		index:  index, broken: broken,
 	}
+}
+
+func newPool(t *testing.T, o extract.Options) *extract.Pool {
+	t.Helper()
+	pool, err := extract.NewPool(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = pool.Close(context.WithoutCancel(t.Context())) })
+	return pool
 }
 
 func openIndex(t *testing.T, o qdrant.Options) *qdrant.Index {
