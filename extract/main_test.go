@@ -16,6 +16,7 @@ import (
 
 	voiceassist "github.com/voiceassist/backend"
 	"github.com/voiceassist/backend/extract"
+	"github.com/voiceassist/backend/extract/extracttest"
 )
 
 // childArg makes the test binary a child that misbehaves as the media type says.
@@ -52,6 +53,7 @@ func misbehave() int {
 	for name, do := range scripts {
 		engines[name] = script{name, do}
 	}
+	engines["paged"] = extracttest.Paged{}
 	if err := extract.Serve(context.Background(), engines, os.Stdin, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
