@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"unicode"
 
@@ -269,6 +270,7 @@ func (r *reading) isolate(ctx context.Context, pages voiceassist.PageRange, faul
 		return err
 	}
 	r.Metrics.pageBad(fault)
+	r.Log.WarnContext(ctx, "bad page", slog.String("document_id", r.a.DocumentID.String()), slog.Int("page", pages.First), slog.String("reason", string(fault)))
 	return r.blame(bad)
 }
 
