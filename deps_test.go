@@ -68,6 +68,7 @@ var rules = map[string]rule{
 	"bench/retrieval":  {may: anything},
 	"bench/signin":     {may: anything},
 
+	"extract/extracttest":       {may: []string{"."}, forTests: true},
 	"extract/extracttest/child": {may: []string{".", "extract", "pdfium"}, forTests: true},
 	"openaitest":                {forTests: true},
 	"postgrestest":              {may: []string{"postgres", "embedded"}, forTests: true},

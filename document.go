@@ -44,6 +44,7 @@ type Document struct {
 	ErrorCode    Reason // with DocumentFailed
 	ErrorMessage string // with DocumentFailed: a sentence a person can act on
 	PageCount    int
+	BadPages     []BadPage // that could not be read when the active generation was made, in order
 	PassageCount int
 	TokenCount   int // of all passages, by CountTokens
 	Generation   int // the active one; 0 before the first is published

@@ -273,7 +273,8 @@ func work(ctx context.Context, cfg Config, e *engines, log *slog.Logger) error {
 	worker := &pipeline.Worker{
 		Ledger: e.ledger, Index: e.index, Reader: reader, Blobs: e.blobs, Embedder: e.embedder,
 		MayEmbed: func() bool { return switches.Enabled(voiceassist.FlagOutsideModels, voiceassist.User{}) },
-		TempDir:  cfg.tempDir, Metrics: pipeline.NewMetrics(e.registry), Log: log,
+		TempDir:  cfg.tempDir, MaxBadPages: cfg.ExtractMaxBad, MaxText: cfg.ExtractMaxTextMB << 20,
+		Metrics: pipeline.NewMetrics(e.registry), Log: log,
 	}
 	stop, err := e.queue.Consume(worker.Handle, redis.ConsumerOptions{
 		Concurrency: cfg.WorkerConcurrency, Weights: cfg.QueueWeights, Grace: cfg.ShutdownGrace, Log: log,

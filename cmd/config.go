@@ -72,9 +72,12 @@ type Config struct {
 	WorkerConcurrency int           `env:"WORKER_CONCURRENCY"` // jobs at once; 0 is four for each processor
 	Extractors        int           `env:"EXTRACTORS"`         // child processes; 0 is one for each processor
 	ExtractTimeout    time.Duration `env:"EXTRACT_TIMEOUT" envDefault:"120s"`
+	ExtractPage       time.Duration `env:"EXTRACT_PAGE_TIMEOUT" envDefault:"20s"` // without the next page
 	ExtractMemoryMB   int64         `env:"EXTRACT_MEMORY_MB" envDefault:"1024"`
 	ExtractMaxPages   int           `env:"EXTRACT_MAX_PAGES" envDefault:"10000"`
 	RelayWindow       int           `env:"RELAY_WINDOW" envDefault:"16"` // the least; more when the workers are fast
+	ExtractMaxTextMB  int64         `env:"EXTRACT_MAX_TEXT_MB" envDefault:"64"`
+	ExtractMaxBad     int           `env:"EXTRACT_MAX_BAD_PAGES" envDefault:"20"`
 	ShutdownGrace     time.Duration `env:"SHUTDOWN_GRACE" envDefault:"8s"`
 	MetricsAddr       string        `env:"METRICS_ADDR"` // of worker and scheduler; "" is 127.0.0.1:9101 and :9102
 
@@ -178,11 +181,14 @@ func (c Config) faults() []error {
 	add(c.WorkerConcurrency >= 0 && c.WorkerConcurrency <= 1024, "WORKER_CONCURRENCY: want 1 to 1024, or 0")
 	add(c.Extractors >= 0 && c.Extractors <= 256, "EXTRACTORS: want 1 to 256, or 0")
 	add(c.ExtractTimeout > 0, "EXTRACT_TIMEOUT: want more than 0s")
+	add(c.ExtractPage > 0, "EXTRACT_PAGE_TIMEOUT: want more than 0s")
 	add(c.ExtractMemoryMB >= 128, "EXTRACT_MEMORY_MB: want at least 128")
 	add(c.ExtractMaxPages > 0, "EXTRACT_MAX_PAGES: want at least 1")
 	add(c.RelayWindow > 0 && c.RelayWindow <= postgres.MaxWindow, "RELAY_WINDOW: want 1 to %d", postgres.MaxWindow)
 	add(c.EmbedRequests >= 0 && c.EmbedRequests <= 1e6, "EMBED_REQUESTS_PER_MINUTE: want 1 to 1000000, or 0")
 	add(c.EmbedTokens >= 0 && c.EmbedTokens <= 1e9, "EMBED_TOKENS_PER_MINUTE: want 1 to 1000000000, or 0")
+	add(c.ExtractMaxTextMB > 0 && c.ExtractMaxTextMB <= 1024, "EXTRACT_MAX_TEXT_MB: want 1 to 1024")
+	add(c.ExtractMaxBad > 0, "EXTRACT_MAX_BAD_PAGES: want at least 1")
 	add(c.ShutdownGrace > 0, "SHUTDOWN_GRACE: want more than 0s")
 	_, err = c.proxies()
 	add(err == nil, "TRUSTED_PROXIES: %v", err)

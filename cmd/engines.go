@@ -171,7 +171,8 @@ func readerOptions(cfg Config, log *slog.Logger) extract.Options {
 	return extract.Options{
 		Path: cfg.readerProgram, Args: []string{childArg}, Env: env, Size: cfg.Extractors,
 		Limits: extract.Limits{
-			Timeout: cfg.ExtractTimeout, Memory: cfg.ExtractMemoryMB << 20, MaxPages: cfg.ExtractMaxPages,
+			Timeout: cfg.ExtractTimeout, PageTimeout: cfg.ExtractPage, Memory: cfg.ExtractMemoryMB << 20,
+			MaxPages: cfg.ExtractMaxPages, MaxOutput: cfg.ExtractMaxTextMB << 20,
 		},
 		Log: log,
 	}
@@ -191,7 +192,7 @@ func openFileReader(cfg Config, log *slog.Logger) (*extract.Pool, error) {
 	o.Size = 1
 	o.Limits.Timeout = min(o.Limits.Timeout, fileReadTimeout)
 	o.Limits.Memory = min(o.Limits.Memory, fileReadMemoryMB<<20)
-	o.Limits.MaxOutput = fileReadOutput
+	o.Limits.MaxOutput = min(o.Limits.MaxOutput, fileReadOutput)
 	return extract.NewPool(o)
 }
 

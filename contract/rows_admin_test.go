@@ -2,7 +2,7 @@ package contract_test
 
 const (
 	documentMembers = `document_id:s id:s title:s name:s filename:s source_type:s type:s specialty:s category:s author:s status:s indexing_status:s
-		indexed:b stage:s progress:n indexing_error:s? error_code:s chunks_indexed:n page_count:n total_tokens:n size:n sha256:s version:n
+		indexed:b stage:s progress:n indexing_error:s? error_code:s chunks_indexed:n page_count:n bad_pages:a warning:s? total_tokens:n size:n sha256:s version:n
 		upload_date:t created_at:t updated_at:t lastIndexedAt:t? uploaded_by:s? metadata:e documentId:s sourceType:s createdAt:t chunksIndexed:n `
 	uploadMembers = "document_id:s id:s filename:s title:s status:s job_id:s? duplicate:b ok:b source:s author:s chunks:n chunks_indexed:n message:s "
 	jobMembers    = `id:s document_id:s documentId:s kind:s state:s stage:s attempts:n progress:n processed:n total:n error_message:s? errorMessage:s?

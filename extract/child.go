@@ -99,7 +99,7 @@ func (c *child) hear(ctx context.Context) error {
 		return fmt.Errorf("wait for the reader to start: %w", ctx.Err())
 	}
 	if err != nil {
-		return c.crash(0, fmt.Errorf("wait for the reader to start: %w", err))
+		return fmt.Errorf("wait for the reader to start: %s", c.crash(0, err).Error()) // no *Crash: no document caused it
 	}
 	c.engines = h.Engines
 	return nil
@@ -149,7 +149,7 @@ func (c *child) read(ctx context.Context, req request, limits Limits, emit func(
 	c.documents++
 	w := watch(ctx, c, limits)
 	info, fit, err = c.receive(req, limits, func(p voiceassist.Page) error {
-		defer w.pause()()
+		defer w.arrived()()
 		return emit(p)
 	})
 	if cause := w.stop(); cause != nil {
@@ -162,29 +162,29 @@ func (c *child) receive(req request, limits Limits, emit func(voiceassist.Page) 
 	if err := writeFrame(c.in, frameRequest, req); err != nil {
 		return info, false, c.crash(0, err)
 	}
-	pages, size := 0, int64(0)
+	last, next, size := 0, max(1, req.First), int64(0) // last is the page that arrived last
 	for {
 		kind, body, err := readFrame(c.frames, limits.MaxOutput)
 		if e, ok := errors.AsType[*frameTooLarge](err); ok && e.kind == framePage {
-			return info, false, tooComplex("it has more than %d MB of text", limits.MaxOutput>>20)
+			return info, false, overrun(voiceassist.PageTooMuchText, "page %d has more than %d MB of text", next, limits.MaxOutput>>20)
 		}
 		if err != nil {
-			return info, false, c.crash(pages, err)
+			return info, false, c.crash(last, err)
 		}
 		if kind != framePage {
-			return c.conclude(kind, body, pages)
+			return c.conclude(kind, body, last, limits)
 		}
 		page, err := decodePage(body)
-		if err == nil && page.Number != pages+1 {
-			err = fmt.Errorf("page %d follows page %d", page.Number, pages)
+		if err == nil && (page.Number != next || !req.pages().Has(next)) {
+			err = fmt.Errorf("page %d follows page %d", page.Number, last)
 		}
 		if err != nil {
-			return info, false, c.crash(pages, err)
+			return info, false, c.crash(last, err)
 		}
-		pages++
+		last, next = next, next+1
 		size += int64(len(page.Text))
-		if pages > limits.MaxPages {
-			return info, false, tooComplex("it has more than %d pages", limits.MaxPages)
+		if last > limits.MaxPages {
+			return info, false, tooManyPages(limits)
 		}
 		if size > limits.MaxOutput {
 			return info, false, tooComplex("it has more than %d MB of text", limits.MaxOutput>>20)
@@ -196,16 +196,19 @@ func (c *child) receive(req request, limits Limits, emit func(voiceassist.Page) 
 }
 
 // conclude reads the frame that ends a document.
-func (c *child) conclude(kind frameKind, body []byte, pages int) (info voiceassist.FileInfo, fit bool, err error) {
+func (c *child) conclude(kind frameKind, body []byte, last int, limits Limits) (info voiceassist.FileInfo, fit bool, err error) {
 	if kind == frameDone {
 		if err := json.Unmarshal(body, &info); err != nil {
-			return info, false, c.crash(pages, err)
+			return info, false, c.crash(last, err)
+		}
+		if info.Pages > limits.MaxPages {
+			return info, true, tooManyPages(limits)
 		}
 		return info, true, nil
 	}
 	var r refusal
 	if err := json.Unmarshal(body, &r); err != nil {
-		return info, false, c.crash(pages, fmt.Errorf("frame %q: %w", byte(kind), err))
+		return info, false, c.crash(last, fmt.Errorf("frame %q: %w", byte(kind), err))
 	}
 	switch kind {
 	case frameFailure:
@@ -213,14 +216,17 @@ func (c *child) conclude(kind frameKind, body []byte, pages int) (info voiceassi
 		if r.Detail != "" {
 			f.Err = errors.New(r.Detail)
 		}
+		if r.Reason == voiceassist.ReasonTooComplex {
+			return info, true, &Overrun{Fault: voiceassist.PageTooMuchMemory, Failure: f}
+		}
 		return info, true, f
 	case frameTrouble:
 		return info, true, errors.New(r.Message)
 	case framePanic:
-		crash := c.crash(pages, io.EOF)
+		crash := c.crash(last, io.EOF)
 		crash.Status = "panic: " + strings.TrimPrefix(r.Message, "panic: ")
 		return info, false, crash
 	default:
-		return info, false, c.crash(pages, fmt.Errorf("unexpected frame %q", byte(kind)))
+		return info, false, c.crash(last, fmt.Errorf("unexpected frame %q", byte(kind)))
 	}
 }

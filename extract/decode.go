@@ -36,6 +36,15 @@ func readFile(path string) ([]byte, error) {
 	return b, nil
 }
 
+// emitOnly emits the page of a file that has one, unless it is out of the range.
+// Such a file is read whole whatever the range is.
+func emitOnly(pages voiceassist.PageRange, text string, emit func(voiceassist.Page) error) error {
+	if !pages.Has(1) {
+		return nil
+	}
+	return emit(voiceassist.Page{Number: 1, Text: text})
+}
+
 // decode turns bytes into text: by the byte order mark if there is one, as
 // UTF-8 if it is that, as windows-1252 (of which printable Latin-1 is a part)
 // otherwise. Bytes that cannot be text are a damaged Failure.

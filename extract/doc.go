@@ -7,7 +7,7 @@
 // talk in frames over the child's standard input and output:
 //
 //	child   hello    the engines' names by media type
-//	parent  request  media type and path
+//	parent  request  media type, path, range of pages
 //	child   page     one per page, in order
 //	child   done | failure | trouble | panic
 //

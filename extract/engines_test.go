@@ -12,13 +12,14 @@ import (
 
 	voiceassist "github.com/voiceassist/backend"
 	"github.com/voiceassist/backend/extract"
+	"github.com/voiceassist/backend/seamtest"
 )
 
 // extractText reads content with an engine as its only page.
 func extractText(t *testing.T, e voiceassist.TextEngine, content string) (string, voiceassist.FileInfo) {
 	t.Helper()
 	var pages []voiceassist.Page
-	info, err := e.Extract(t.Context(), writeFile(t, content), func(p voiceassist.Page) error {
+	info, err := e.Extract(t.Context(), writeFile(t, content), voiceassist.PageRange{}, func(p voiceassist.Page) error {
 		pages = append(pages, p)
 		return nil
 	})
@@ -58,7 +59,7 @@ func TestTextKeepsItsParagraphs(t *testing.T) {
 
 func TestBytesThatAreNoTextAreDamaged(t *testing.T) {
 	t.Parallel()
-	_, err := extract.Plain{}.Extract(t.Context(), writeFile(t, "a\x00b"), func(voiceassist.Page) error { return nil })
+	_, err := extract.Plain{}.Extract(t.Context(), writeFile(t, "a\x00b"), voiceassist.PageRange{}, func(voiceassist.Page) error { return nil })
 	wantReason(t, err, voiceassist.ReasonDamaged)
 }
 
@@ -72,7 +73,7 @@ func TestATextTooLongForOnePageIsTooComplex(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, e := range extract.Engines() {
-		_, err := e.Extract(t.Context(), path, func(voiceassist.Page) error { return errors.New("emitted") })
+		_, err := e.Extract(t.Context(), path, voiceassist.PageRange{}, func(voiceassist.Page) error { return errors.New("emitted") })
 		wantReason(t, err, voiceassist.ReasonTooComplex)
 	}
 }
@@ -179,7 +180,7 @@ func FuzzEngines(f *testing.F) {
 	f.Fuzz(func(t *testing.T, content string) {
 		path := writeFile(t, content)
 		for mediaType, e := range extract.Engines() {
-			_, err := e.Extract(t.Context(), path, func(p voiceassist.Page) error {
+			_, err := e.Extract(t.Context(), path, voiceassist.PageRange{}, func(p voiceassist.Page) error {
 				if !utf8.ValidString(p.Text) {
 					t.Errorf("%s: the text is not valid UTF-8: %q", mediaType, p.Text)
 				}
@@ -190,4 +191,14 @@ func FuzzEngines(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestEveryEngineIsATextEngine(t *testing.T) {
+	t.Parallel()
+	for mediaType, e := range extract.Engines() {
+		t.Run(mediaType, func(t *testing.T) {
+			t.Parallel()
+			seamtest.TextEngine(t, e, writeFile(t, "One page of text."), 1)
+		})
+	}
 }

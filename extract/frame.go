@@ -37,6 +37,12 @@ type hello struct {
 type request struct {
 	MediaType string `json:"media_type"`
 	Path      string `json:"path"`
+	First     int    `json:"first,omitempty"` // as in voiceassist.PageRange
+	Last      int    `json:"last,omitempty"`
+}
+
+func (r request) pages() voiceassist.PageRange {
+	return voiceassist.PageRange{First: r.First, Last: r.Last}
 }
 
 type refusal struct {

@@ -26,7 +26,7 @@ func (HTML) Name() string { return "html/1" }
 
 // Extract implements voiceassist.TextEngine. The file is one page; every block
 // element is a paragraph. Its title is that of <title>, else the first <h1>.
-func (HTML) Extract(_ context.Context, path string, emit func(voiceassist.Page) error) (voiceassist.FileInfo, error) {
+func (HTML) Extract(_ context.Context, path string, pages voiceassist.PageRange, emit func(voiceassist.Page) error) (voiceassist.FileInfo, error) {
 	raw, err := readFile(path)
 	if err != nil {
 		return voiceassist.FileInfo{}, err
@@ -39,7 +39,7 @@ func (HTML) Extract(_ context.Context, path string, emit func(voiceassist.Page) 
 	if err != nil {
 		return voiceassist.FileInfo{}, err
 	}
-	return info, emit(voiceassist.Page{Number: 1, Text: text})
+	return info, emitOnly(pages, text, emit)
 }
 
 // decodeHTML returns the bytes as UTF-8. What is valid UTF-8 is that, whatever

@@ -16,6 +16,7 @@ import (
 
 	voiceassist "github.com/voiceassist/backend"
 	"github.com/voiceassist/backend/extract"
+	"github.com/voiceassist/backend/extract/extracttest"
 )
 
 // childArg makes the test binary a child that misbehaves as the media type says.
@@ -52,6 +53,7 @@ func misbehave() int {
 	for name, do := range scripts {
 		engines[name] = script{name, do}
 	}
+	engines["paged"] = extracttest.Paged{}
 	if err := extract.Serve(context.Background(), engines, os.Stdin, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
@@ -66,7 +68,7 @@ type script struct {
 
 func (s script) Name() string { return s.name + "/1" }
 
-func (s script) Extract(_ context.Context, path string, emit func(voiceassist.Page) error) (voiceassist.FileInfo, error) {
+func (s script) Extract(_ context.Context, path string, _ voiceassist.PageRange, emit func(voiceassist.Page) error) (voiceassist.FileInfo, error) {
 	return voiceassist.FileInfo{Title: "Scripted", Pages: 2}, s.do(path, emit)
 }
 

@@ -26,7 +26,7 @@ func (Markdown) Name() string { return "markdown/1" }
 // Extract implements voiceassist.TextEngine. The file is one page; headings are
 // paragraphs of their own. Its title is that of the front matter, else the
 // first heading of level 1.
-func (Markdown) Extract(_ context.Context, path string, emit func(voiceassist.Page) error) (voiceassist.FileInfo, error) {
+func (Markdown) Extract(_ context.Context, path string, pages voiceassist.PageRange, emit func(voiceassist.Page) error) (voiceassist.FileInfo, error) {
 	raw, err := readFile(path)
 	if err != nil {
 		return voiceassist.FileInfo{}, err
@@ -41,7 +41,7 @@ func (Markdown) Extract(_ context.Context, path string, emit func(voiceassist.Pa
 		info.Title = w.title
 	}
 	info.Pages = 1
-	return info, emit(voiceassist.Page{Number: 1, Text: strings.Join(w.paragraphs, "\n\n")})
+	return info, emitOnly(pages, strings.Join(w.paragraphs, "\n\n"), emit)
 }
 
 var (

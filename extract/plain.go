@@ -20,7 +20,7 @@ func (Plain) Name() string { return "text/1" }
 
 // Extract implements voiceassist.TextEngine. The file is one page, whatever its
 // length up to 32 MiB, and has no title.
-func (Plain) Extract(_ context.Context, path string, emit func(voiceassist.Page) error) (voiceassist.FileInfo, error) {
+func (Plain) Extract(_ context.Context, path string, pages voiceassist.PageRange, emit func(voiceassist.Page) error) (voiceassist.FileInfo, error) {
 	raw, err := readFile(path)
 	if err != nil {
 		return voiceassist.FileInfo{}, err
@@ -29,7 +29,7 @@ func (Plain) Extract(_ context.Context, path string, emit func(voiceassist.Page)
 	if err != nil {
 		return voiceassist.FileInfo{}, err
 	}
-	return voiceassist.FileInfo{Pages: 1}, emit(voiceassist.Page{Number: 1, Text: tidy(text)})
+	return voiceassist.FileInfo{Pages: 1}, emitOnly(pages, tidy(text), emit)
 }
 
 // tidy normalises line ends, separates paragraphs by exactly one empty line and

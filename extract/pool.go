@@ -106,18 +106,20 @@ func (p *Pool) launcher() {
 	}
 }
 
-// Extract has a child read the file at path, calls emit in this goroutine for
-// each of its pages, in order, and returns what the file says of itself and
-// the name of the engine. It waits for a child to be free. Possible ends:
+// Extract has a child read pages of the file at path, calls emit in this
+// goroutine for each, in order, and returns what the file says of itself and
+// the name of the engine. Ranges are those of voiceassist.TextEngine. It waits
+// for a child to be free. Possible ends:
 //  1. nil, after every page was emitted
 //  2. a *voiceassist.Failure: unsupported, encrypted, damaged; too_complex when
-//     a limit was overrun
+//     a limit was overrun, within an *Overrun unless the limit is one of the
+//     document as a whole
 //  3. the error of emit, at once
 //  4. the context's error; ErrClosed
 //  5. a *Crash
-//  6. any other error: the engine's own trouble, worth another attempt
+//  6. a *voiceassist.Error: Unavailable, when no child can be started
+//  7. any other error: the engine's own trouble, worth another attempt
 func (p *Pool) Extract(ctx context.Context, mediaType, path string, pages voiceassist.PageRange, emit func(voiceassist.Page) error) (voiceassist.FileInfo, string, error) {
-	emit = within(pages, emit)
 	if err := p.acquire(ctx); err != nil {
 		return voiceassist.FileInfo{}, "", err
 	}
@@ -133,24 +135,14 @@ func (p *Pool) Extract(ctx context.Context, mediaType, path string, pages voicea
 	}
 	ctx, cancel := p.whileOpen(ctx)
 	defer cancel()
-	info, fit, err := c.read(ctx, request{mediaType, path}, p.opt.Limits, emit)
+	info, fit, err := c.read(ctx, request{mediaType, path, pages.First, pages.Last}, p.opt.Limits, emit)
 	p.account(ctx, c, err, fit)
-	if fit && c.documents < p.opt.Limits.MaxDocuments {
+	if fit && c.documents < p.opt.Limits.MaxDocuments && !bloated(c.cmd.Process.Pid, p.opt.Limits.Memory) {
 		p.keep(c)
 	} else {
 		p.discard(c)
 	}
 	return info, name, err
-}
-
-// within returns emit for the selected pages; others are dropped.
-func within(pages voiceassist.PageRange, emit func(voiceassist.Page) error) func(voiceassist.Page) error {
-	return func(p voiceassist.Page) error {
-		if p.Number < pages.First || pages.Last > 0 && p.Number > pages.Last {
-			return nil
-		}
-		return emit(p)
-	}
 }
 
 // Engines returns the names of the children's engines by media type. The first
@@ -295,7 +287,7 @@ func (p *Pool) start(ctx context.Context) (*child, error) {
 	p.launches <- launchRequest{result}
 	l := <-result
 	if l.err != nil {
-		return nil, fmt.Errorf("start a reader: %w", l.err)
+		return nil, noReader(l.err)
 	}
 	p.reapers.Go(l.child.reap)
 	err := l.child.hear(ctx)
@@ -304,7 +296,7 @@ func (p *Pool) start(ctx context.Context) (*child, error) {
 	}
 	if err != nil {
 		p.discard(l.child)
-		return nil, err
+		return nil, noReader(err)
 	}
 	p.mu.Lock()
 	p.stats.Started++
@@ -313,6 +305,15 @@ func (p *Pool) start(ctx context.Context) (*child, error) {
 	}
 	p.mu.Unlock()
 	return l.child, nil
+}
+
+// noReader says that a child could not be started, which is no document's fault:
+// it has seen none.
+func noReader(err error) error {
+	if errors.Is(err, context.Canceled) {
+		return err
+	}
+	return &voiceassist.Error{Code: voiceassist.Unavailable, Message: "no reader of documents can be started", Err: err}
 }
 
 // confine limits a child that is ready and has seen no document yet.

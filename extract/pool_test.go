@@ -15,6 +15,8 @@ import (
 
 	voiceassist "github.com/voiceassist/backend"
 	"github.com/voiceassist/backend/extract"
+	"github.com/voiceassist/backend/extract/extracttest"
+	"github.com/voiceassist/backend/seamtest"
 )
 
 func newPool(t *testing.T, opt extract.Options) *extract.Pool {
@@ -172,6 +174,80 @@ func TestOverrunningALimitIsTooComplex(t *testing.T) {
 				t.Errorf("Stats() = %+v, want a killed child and a new one", s)
 			}
 		})
+	}
+}
+
+func TestAnOverrunSaysWhatItsPageHasDone(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		script, says string
+		fault        voiceassist.PageFault
+		limits       extract.Limits
+	}{
+		{"wait", "one of its pages takes longer than 300ms", voiceassist.PageTooSlow, extract.Limits{PageTimeout: 300 * time.Millisecond}},
+		{"pid", "one of its pages takes longer than 300ms", voiceassist.PageTooSlow, extract.Limits{PageTimeout: 300 * time.Millisecond}}, // after page 1
+		{"spin", "300ms of processor time", voiceassist.PageTooSlow, extract.Limits{CPUTime: 300 * time.Millisecond}},
+		{"balloon", "more than 200 MB of memory", voiceassist.PageTooMuchMemory, extract.Limits{Memory: 200 << 20}},
+		{"novel", "page 1 has more than 1 MB of text", voiceassist.PageTooMuchText, extract.Limits{MaxOutput: 1 << 20}},
+	} {
+		t.Run(test.script, func(t *testing.T) {
+			t.Parallel()
+			p := newPool(t, extract.Options{Size: 1, Limits: test.limits})
+			_, _, _, err := read(t.Context(), p, test.script, "/dev/null")
+			o, ok := errors.AsType[*extract.Overrun](err)
+			if !ok || o.Fault != test.fault || !strings.Contains(o.Failure.Message, test.says) {
+				t.Errorf("error = %v, want an overrun: %s, %s", err, test.fault, test.says)
+			}
+		})
+	}
+}
+
+func TestLimitsOfTheWholeDocumentBlameNoPage(t *testing.T) {
+	t.Parallel()
+	p := newPool(t, extract.Options{Size: 1, Limits: extract.Limits{MaxPages: 3, MaxOutput: 1000}})
+	path := writeFile(t, extracttest.File("one", "two", "three", "four"))
+	for _, pages := range []voiceassist.PageRange{{}, {First: 1, Last: 2}, {First: 4, Last: 4}} {
+		_, _, err := p.Extract(t.Context(), "paged", path, pages, func(voiceassist.Page) error { return nil })
+		wantReason(t, err, voiceassist.ReasonTooComplex)
+		if _, ok := errors.AsType[*extract.Overrun](err); ok || !strings.Contains(err.Error(), "more than 3 pages") {
+			t.Errorf("pages %+v: %v, want the limit of pages", pages, err)
+		}
+	}
+}
+
+func TestARangeIsReadUnderThePagesOwnNumbers(t *testing.T) {
+	t.Parallel()
+	p := newPool(t, extract.Options{Size: 1})
+	path := writeFile(t, extracttest.File("one", "two", "three", "four", "five"))
+	var got []voiceassist.Page
+	info, _, err := p.Extract(t.Context(), "paged", path, voiceassist.PageRange{First: 3, Last: 4}, func(page voiceassist.Page) error {
+		got = append(got, page)
+		return nil
+	})
+	if diff := cmp.Diff([]voiceassist.Page{{Number: 3, Text: "three"}, {Number: 4, Text: "four"}}, got); diff != "" || err != nil || info.Pages != 5 {
+		t.Errorf("%+v, %v, pages (-want +got):\n%s", info, err, diff)
+	}
+	seamtest.TextEngine(t, extracttest.Paged{}, path, 5)
+}
+
+func TestAPageOutOfTheRangeIsACrash(t *testing.T) {
+	t.Parallel()
+	p := newPool(t, extract.Options{Size: 1})
+	_, _, err := p.Extract(t.Context(), "read", writeFile(t, "one\ftwo"), voiceassist.PageRange{First: 2, Last: 2}, func(voiceassist.Page) error { return nil })
+	if _, ok := errors.AsType[*extract.Crash](err); !ok {
+		t.Errorf("error = %v, want a crash", err)
+	}
+}
+
+func TestAChildThatDoesNotStartIsNoDocumentsFault(t *testing.T) {
+	t.Parallel()
+	for _, path := range []string{"/bin/false", "/nowhere/reader"} {
+		p := newPool(t, extract.Options{Size: 1, Path: path})
+		_, _, _, err := read(t.Context(), p, "read", "/dev/null")
+		_, crashed := errors.AsType[*extract.Crash](err)
+		if voiceassist.CodeOf(err) != voiceassist.Unavailable || crashed {
+			t.Errorf("%s: %v, want Unavailable and no crash", path, err)
+		}
 	}
 }
 

@@ -84,6 +84,13 @@ func usageOf(pid int) (u usage, ok bool) {
 	}, true
 }
 
+// bloated reports whether a process keeps so much memory that too little of the
+// limit would be left for the next document.
+func bloated(pid int, limit int64) bool {
+	u, ok := usageOf(pid)
+	return ok && u.rss > limit/2
+}
+
 // peakRSS is the most resident memory that a finished process ever had, in bytes.
 func peakRSS(s *os.ProcessState) int64 {
 	if ru, ok := s.SysUsage().(*syscall.Rusage); ok {

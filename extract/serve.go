@@ -64,7 +64,7 @@ func serveOne(ctx context.Context, engine voiceassist.TextEngine, req request, o
 		return writeFrame(out, frameFailure, refusal{Reason: voiceassist.ReasonUnsupported, Message: "no engine reads " + req.MediaType})
 	}
 	var broken error
-	info, err := engine.Extract(ctx, req.Path, func(p voiceassist.Page) error {
+	info, err := engine.Extract(ctx, req.Path, req.pages(), func(p voiceassist.Page) error {
 		p.Text = clean(p.Text)
 		broken = writePage(out, p)
 		return broken

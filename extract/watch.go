@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	voiceassist "github.com/voiceassist/backend"
 )
 
 // watcher kills a child that overruns a limit while it reads a document, and
@@ -18,6 +20,7 @@ type watcher struct {
 	started time.Time
 	paused  time.Time     // since when emit has the floor; zero while it has not
 	away    time.Duration // that emit has had it
+	lastAt  time.Duration // by elapsed, when the last page came
 	cause   error         // why the child was killed
 }
 
@@ -48,27 +51,37 @@ func (w *watcher) run(ctx context.Context) {
 	}
 }
 
-// overrun returns a Failure when a limit is passed.
+// overrun returns an *Overrun when a limit is passed.
 func (w *watcher) overrun(cpuBefore time.Duration) error {
-	if w.elapsed() > w.limits.Timeout {
-		return tooComplex("reading it takes longer than %s", w.limits.Timeout)
+	took, stalled := w.elapsed()
+	if took > w.limits.Timeout {
+		return overrun(voiceassist.PageTooSlow, "reading it takes longer than %s", w.limits.Timeout)
+	}
+	if stalled > w.limits.PageTimeout {
+		return overrun(voiceassist.PageTooSlow, "reading one of its pages takes longer than %s", w.limits.PageTimeout)
 	}
 	now, ok := usageOf(w.child.cmd.Process.Pid)
 	switch {
 	case !ok:
 		return nil
 	case now.rss > w.limits.Memory:
-		return tooComplex("reading it takes more than %d MB of memory", w.limits.Memory>>20)
+		return overrun(voiceassist.PageTooMuchMemory, "reading it takes more than %d MB of memory", w.limits.Memory>>20)
 	case now.cpu-cpuBefore > w.limits.CPUTime:
-		return tooComplex("reading it takes more than %s of processor time", w.limits.CPUTime)
+		return overrun(voiceassist.PageTooSlow, "reading it takes more than %s of processor time", w.limits.CPUTime)
 	}
 	return nil
 }
 
-// elapsed is how long the child has had the floor.
-func (w *watcher) elapsed() time.Duration {
+// elapsed is how long the child has had the floor, in all and since its last
+// page.
+func (w *watcher) elapsed() (took, stalled time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	took = w.elapsedLocked()
+	return took, took - w.lastAt
+}
+
+func (w *watcher) elapsedLocked() time.Duration {
 	d := time.Since(w.started) - w.away
 	if !w.paused.IsZero() {
 		d -= time.Since(w.paused)
@@ -76,10 +89,12 @@ func (w *watcher) elapsed() time.Duration {
 	return d
 }
 
-// pause stops the clock until the function that it returns is called.
-func (w *watcher) pause() (resume func()) {
+// arrived notes that a page has come, and stops the clock until the function
+// that it returns is called.
+func (w *watcher) arrived() (resume func()) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.lastAt = w.elapsedLocked()
 	w.paused = time.Now()
 	return func() {
 		w.mu.Lock()

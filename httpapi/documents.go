@@ -36,6 +36,8 @@ type documentBody struct {
 	ErrorCode      voiceassist.Reason `json:"error_code" doc:"empty unless the status is failed"`
 	ChunksIndexed  int                `json:"chunks_indexed"`
 	PageCount      int                `json:"page_count"`
+	BadPages       []badPageBody      `json:"bad_pages" doc:"pages that could not be read and are missing from the index"`
+	Warning        *string            `json:"warning" doc:"a sentence about them; null when there are none"`
 	TotalTokens    int                `json:"total_tokens"`
 	Size           int64              `json:"size" doc:"bytes"`
 	SHA256         string             `json:"sha256"`
@@ -48,6 +50,12 @@ type documentBody struct {
 	LastIndexedAt  *string            `json:"last_indexed_at" format:"date-time"`
 	UploadedBy     *string            `json:"uploaded_by"`
 	Metadata       map[string]any     `json:"metadata"`
+}
+
+// badPageBody is a page that could not be read.
+type badPageBody struct {
+	Page   int                   `json:"page" minimum:"1"`
+	Reason voiceassist.PageFault `json:"reason" enum:"crashed,too_slow,too_much_memory,too_much_text,damaged"`
 }
 
 func documentOf(d voiceassist.Document) documentBody {
@@ -71,6 +79,7 @@ func documentOf(d voiceassist.Document) documentBody {
 		Progress:       d.Progress,
 		ChunksIndexed:  d.PassageCount,
 		PageCount:      d.PageCount,
+		BadPages:       make([]badPageBody, len(d.BadPages)),
 		TotalTokens:    d.TokenCount,
 		Size:           d.Size,
 		SHA256:         d.SHA256,
@@ -85,6 +94,12 @@ func documentOf(d voiceassist.Document) documentBody {
 	}
 	if b.Metadata == nil {
 		b.Metadata = map[string]any{}
+	}
+	for i, p := range d.BadPages {
+		b.BadPages[i] = badPageBody{Page: p.Number, Reason: p.Reason}
+	}
+	if warning := d.Warning(); warning != "" {
+		b.Warning = &warning
 	}
 	if message := failureOf(d); message != "" {
 		b.IndexingError, b.ErrorMessage = &message, &message

@@ -22,11 +22,11 @@ import (
 // inProcess reads files without a child process, but PDF, which it fails at.
 type inProcess map[string]voiceassist.TextEngine
 
-func (p inProcess) Extract(ctx context.Context, mediaType, path string, _ voiceassist.PageRange, emit func(voiceassist.Page) error) (voiceassist.FileInfo, string, error) {
+func (p inProcess) Extract(ctx context.Context, mediaType, path string, pages voiceassist.PageRange, emit func(voiceassist.Page) error) (voiceassist.FileInfo, string, error) {
 	if mediaType == voiceassist.MediaPDF {
 		return voiceassist.FileInfo{}, "", voiceassist.Fail(voiceassist.ReasonEncrypted, "The file is encrypted.")
 	}
-	info, err := p[mediaType].Extract(ctx, path, emit)
+	info, err := p[mediaType].Extract(ctx, path, pages, emit)
 	return info, p[mediaType].Name(), err
 }
 

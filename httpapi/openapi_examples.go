@@ -112,6 +112,7 @@ var exampleEnds = []struct{ end, value string }{
 	{"title", "Standards of Care in Diabetes"},
 	{"content", "Metformin is the preferred initial pharmacologic agent."},
 	{"name", "diabetes"},
+	{"warning", "Page 12 could not be read: it crashed the reader."},
 	{"error", "The file is damaged"},
 	{"message", "Done"},
 	{"code", "123456"},

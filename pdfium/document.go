@@ -10,6 +10,9 @@ import (
 	"github.com/voiceassist/backend/pdfium/layout"
 )
 
+// The text of a page depends on no more pages around it than engines may have it.
+const _ = uint(voiceassist.PageReach - layout.Around)
+
 // document is an open file. data is the address of its bytes, which PDFium
 // reads from as long as it is open.
 type document struct {
@@ -78,26 +81,37 @@ func (d *document) meta(tag string) string {
 	return string(utf16.Decode(units))
 }
 
-// extract emits the pages and returns what the document says of itself. Its
-// title is the one that it claims, unless it claims none or one that is not on
-// its first page and shows another there: templates keep the title of the
-// document that they were made of.
-func (d *document) extract(ctx context.Context, path string, emit func(voiceassist.Page) error) (voiceassist.FileInfo, error) {
+// extract emits the pages of the range and returns what the document says of
+// itself. Its title is the one that it claims, unless it claims none or one that
+// is not on its first page and shows another there: templates keep the title of
+// the document that they were made of. Without its first page that is not known.
+func (d *document) extract(ctx context.Context, path string, pages voiceassist.PageRange, emit func(voiceassist.Page) error) (voiceassist.FileInfo, error) {
 	info := voiceassist.FileInfo{Title: title(d.meta("Title"), path), Author: author(d.meta("Author")), Pages: d.pages()}
-	shown, emitted := "", 0
+	first, last := pages.Of(info.Pages)
+	if first > last {
+		return info, nil
+	}
+	from, to := first, last // with the pages around
+	if !pages.Alone() {
+		from, to = max(1, first-layout.Around), min(info.Pages, last+layout.Around)
+	}
+	shown, number := "", from-1
 	out := layout.NewDocument(func(text string) error {
-		emitted++
-		if emitted == 1 && !says(text, info.Title) {
+		number++
+		if !pages.Has(number) {
+			return nil
+		}
+		if number == 1 && !says(text, info.Title) {
 			info.Title = cmp.Or(shown, info.Title)
 		}
-		return emit(voiceassist.Page{Number: emitted, Text: text})
+		return emit(voiceassist.Page{Number: number, Text: text})
 	})
-	for i := range info.Pages {
+	for n := from; n <= to; n++ {
 		if err := ctx.Err(); err != nil {
 			return voiceassist.FileInfo{}, err
 		}
-		page := layout.Read(d.glyphs(i))
-		if i == 0 {
+		page := layout.Read(d.glyphs(n - 1))
+		if n == 1 {
 			shown = page.Title()
 		}
 		if err := out.Add(page); err != nil {

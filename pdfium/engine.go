@@ -52,14 +52,14 @@ func (e *Engine) Close() error {
 }
 
 // Name implements voiceassist.TextEngine.
-func (*Engine) Name() string { return "pdfium/2" }
+func (*Engine) Name() string { return "pdfium/3" }
 
 // Extract implements voiceassist.TextEngine. The context is looked at between
 // pages only: whoever cannot wait for a page kills the process. A file that
 // takes more than Options.Memory is a too_complex Failure. Extract panics when
 // PDFium's code fails for another reason, as a crash of native code would end
 // the process; the engine starts anew with the next file.
-func (e *Engine) Extract(ctx context.Context, path string, emit func(voiceassist.Page) error) (info voiceassist.FileInfo, err error) {
+func (e *Engine) Extract(ctx context.Context, path string, pages voiceassist.PageRange, emit func(voiceassist.Page) error) (info voiceassist.FileInfo, err error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	data, err := os.ReadFile(path)
@@ -81,7 +81,7 @@ func (e *Engine) Extract(ctx context.Context, path string, emit func(voiceassist
 		return voiceassist.FileInfo{}, err
 	}
 	defer doc.close()
-	return doc.extract(ctx, path, emit)
+	return doc.extract(ctx, path, pages, emit)
 }
 
 // caught takes what a call panicked with. A trap for want of memory is

@@ -104,7 +104,7 @@ func writePDF(t *testing.T, data []byte) string {
 }
 
 func extract(ctx context.Context, e *Engine, path string) (texts []string, info voiceassist.FileInfo, err error) {
-	info, err = e.Extract(ctx, path, func(p voiceassist.Page) error {
+	info, err = e.Extract(ctx, path, voiceassist.PageRange{}, func(p voiceassist.Page) error {
 		if p.Number != len(texts)+1 {
 			return fmt.Errorf("page %d follows page %d", p.Number, len(texts))
 		}
@@ -195,7 +195,7 @@ func TestExtractStopsAtTheErrorOfEmitAndWhenCancelled(t *testing.T) {
 	path := writePDF(t, pdf("", show("One."), show("Two."), show("Three."), show("Four.")))
 	full := errors.New("no room for pages")
 	calls := 0
-	if _, err := e.Extract(t.Context(), path, func(voiceassist.Page) error { calls++; return full }); !errors.Is(err, full) || calls != 1 {
+	if _, err := e.Extract(t.Context(), path, voiceassist.PageRange{}, func(voiceassist.Page) error { calls++; return full }); !errors.Is(err, full) || calls != 1 {
 		t.Errorf("%d calls, error %v, want one and %v", calls, err, full)
 	}
 	ctx, cancel := context.WithCancel(t.Context())

@@ -137,7 +137,7 @@ func BenchmarkPapers(b *testing.B) {
 	pages := 0
 	for b.Loop() {
 		for _, file := range files {
-			if _, err := e.Extract(b.Context(), file, func(voiceassist.Page) error { pages++; return nil }); err != nil {
+			if _, err := e.Extract(b.Context(), file, voiceassist.PageRange{}, func(voiceassist.Page) error { pages++; return nil }); err != nil {
 				b.Fatal(err)
 			}
 		}

@@ -1,14 +1,12 @@
 package pipeline
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
-	"os"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -203,14 +201,14 @@ func (fs *Files) extract(ctx context.Context, r voiceassist.Received) (string, e
 	if engines[r.MediaType] == "" {
 		return "", voiceassist.Fail(voiceassist.ReasonUnsupported, "Files of the type %s are not read.", r.MediaType)
 	}
-	path, err := fs.copyOut(ctx, r.BlobKey)
+	file, err := fs.copyOut(ctx, r.BlobKey)
 	if err != nil {
 		return "", err
 	}
-	defer os.Remove(path)
+	defer file.Close()
 	var text strings.Builder
 	left := voiceassist.MaxFileText
-	_, _, err = fs.Reader.Extract(ctx, r.MediaType, path, voiceassist.PageRange{}, func(p voiceassist.Page) error {
+	_, _, err = fs.Reader.Extract(ctx, r.MediaType, file.path(), voiceassist.PageRange{}, func(p voiceassist.Page) error {
 		page := strings.TrimSpace(p.Text)
 		if page == "" {
 			return nil
@@ -230,17 +228,15 @@ func (fs *Files) extract(ctx context.Context, r voiceassist.Received) (string, e
 	return text.String(), err
 }
 
-// copyOut copies a blob to a temporary file, which the caller removes.
-func (fs *Files) copyOut(ctx context.Context, key string) (path string, err error) {
-	f, err := os.CreateTemp(fs.TempDir, "voiceassist-file-*")
+// copyOut copies a blob to a temporary file, which the caller closes.
+func (fs *Files) copyOut(ctx context.Context, key string) (tempFile, error) {
+	f, err := newTempFile(fs.TempDir)
 	if err != nil {
-		return "", err
+		return tempFile{}, err
 	}
-	err = cmp.Or(fs.Blobs.Download(ctx, key, f, nil), f.Close())
-	if err != nil {
+	if err := fs.Blobs.Download(ctx, key, f, nil); err != nil {
 		_ = f.Close()
-		os.Remove(f.Name())
-		return "", fmt.Errorf("copy the file: %w", err)
+		return tempFile{}, fmt.Errorf("copy the file: %w", err)
 	}
-	return f.Name(), nil
+	return f, nil
 }

@@ -5,12 +5,10 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"path"
 	"slices"
 	"strings"
 
-	"gocloud.dev/blob"
 	"gocloud.dev/gcerrors"
 
 	voiceassist "github.com/voiceassist/backend"
@@ -51,6 +49,9 @@ func (w *Worker) index(ctx context.Context, a *attempt) error {
 	var x postgres.Extraction
 	if err := w.inStage(ctx, a, voiceassist.StageExtract, func() (err error) {
 		x, err = w.extract(ctx, a)
+		if err == nil && len(x.Bad) > 0 {
+			a.note("done", voiceassist.DescribeBadPages(x.Bad), 0)
+		}
 		return err
 	}); err != nil {
 		return err
@@ -137,7 +138,8 @@ func (w *Worker) beginExtraction(ctx context.Context, a *attempt, x postgres.Ext
 	return x, false, w.Ledger.BeginExtraction(ctx, a.Attempt, x)
 }
 
-// fetch copies a document's original to a file of our own.
+// fetch copies a document's original to a file of our own, which is gone when
+// remove is called or this process ends.
 func (w *Worker) fetch(ctx context.Context, d voiceassist.Document) (name string, remove func(), err error) {
 	r, err := w.Blobs.NewReader(ctx, d.BlobKey, nil)
 	if gcerrors.Code(err) == gcerrors.NotFound {
@@ -147,24 +149,15 @@ func (w *Worker) fetch(ctx context.Context, d voiceassist.Document) (name string
 		return "", nil, blobError(err)
 	}
 	defer func() { _ = r.Close() }()
-	f, err := os.CreateTemp(w.TempDir, "original-*")
+	f, err := newTempFile(w.TempDir)
 	if err != nil {
 		return "", nil, fmt.Errorf("fetch original: %w", err)
 	}
-	remove = func() { _ = os.Remove(f.Name()) }
-	if err := copyTo(f, r); err != nil {
-		remove()
-		return "", nil, fmt.Errorf("fetch original: %w", err)
-	}
-	return f.Name(), remove, nil
-}
-
-func copyTo(f *os.File, r *blob.Reader) error {
 	if _, err := io.Copy(f, r); err != nil {
 		_ = f.Close()
-		return err
+		return "", nil, fmt.Errorf("fetch original: %w", err)
 	}
-	return f.Close()
+	return f.path(), func() { _ = f.Close() }, nil
 }
 
 // plan returns how the document's passages are made now, and what becomes of it
@@ -206,7 +199,7 @@ func (w *Worker) chunk(ctx context.Context, a *attempt, x postgres.Extraction, r
 		if err != nil {
 			return err
 		}
-		if want := min(pageBatch, x.Info.Pages-first+1); len(pages) < want {
+		if want := min(pageBatch, x.Info.Pages-first+1) - x.BadIn(first, first+pageBatch-1); len(pages) < want {
 			return fmt.Errorf("%d of %d pages from %d on are stored", len(pages), want, first)
 		}
 		var passages []voiceassist.Passage

@@ -20,6 +20,7 @@ import (
 	"github.com/voiceassist/backend/embedded"
 	"github.com/voiceassist/backend/embedded/qdrantserver"
 	"github.com/voiceassist/backend/extract"
+	"github.com/voiceassist/backend/extract/extracttest"
 	"github.com/voiceassist/backend/pdfium"
 	"github.com/voiceassist/backend/postgres"
 	"github.com/voiceassist/backend/postgrestest"
@@ -31,8 +32,12 @@ import (
 // which compiled code is kept, makes it read PDF, too.
 const childArg = "extract-child"
 
+// poisonArg makes it one that files can tell to misbehave.
+const poisonArg = "poison-child"
+
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && os.Args[1] == childArg {
+	switch {
+	case len(os.Args) > 1 && os.Args[1] == childArg:
 		engines := extract.Engines()
 		if len(os.Args) > 2 {
 			pdf, err := pdfium.New(pdfium.Options{CacheDir: os.Args[2]})
@@ -42,13 +47,19 @@ func TestMain(m *testing.M) {
 			}
 			engines[voiceassist.MediaPDF] = pdf
 		}
-		if err := extract.Serve(context.Background(), engines, os.Stdin, os.Stdout); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		os.Exit(0)
+		os.Exit(serve(engines))
+	case len(os.Args) > 1 && os.Args[1] == poisonArg:
+		os.Exit(serve(map[string]voiceassist.TextEngine{voiceassist.MediaText: extracttest.Paged{}}))
 	}
 	os.Exit(postgrestest.Main(m))
+}
+
+func serve(engines map[string]voiceassist.TextEngine) int {
+	if err := extract.Serve(context.Background(), engines, os.Stdin, os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return 0
 }
 
 // rig is the write side on real parts: Postgres, an index over gRPC, readers
@@ -64,11 +75,7 @@ func newRig(t *testing.T) *rig {
 	t.Helper()
 	db, blobs, log := postgrestest.Open(t), memblob.OpenBucket(nil), slog.New(slog.DiscardHandler)
 	t.Cleanup(func() { _ = blobs.Close() })
-	reader, err := extract.NewPool(extract.Options{Args: []string{childArg}, Size: 2})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = reader.Close(context.WithoutCancel(t.Context())) })
+	reader := newPool(t, extract.Options{Args: []string{childArg}, Size: 2})
 	index := openIndex(t, qdrant.Options{})
 	broken := &breakable{Index: index, Reader: reader}
 	return &rig{
@@ -76,6 +83,16 @@ func newRig(t *testing.T) *rig {
 		in:     &Intake{Ledger: db, Blobs: blobs, MaxSize: 1 << 20, Log: log},
 		index:  index, broken: broken,
 	}
+}
+
+func newPool(t *testing.T, o extract.Options) *extract.Pool {
+	t.Helper()
+	pool, err := extract.NewPool(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = pool.Close(context.WithoutCancel(t.Context())) })
+	return pool
 }
 
 func openIndex(t *testing.T, o qdrant.Options) *qdrant.Index {

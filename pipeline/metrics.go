@@ -15,6 +15,7 @@ type Metrics struct {
 	pages    prometheus.Counter
 	passages prometheus.Counter
 	embedded prometheus.Counter
+	badPages *prometheus.CounterVec
 }
 
 // NewMetrics registers the worker's figures with r.
@@ -37,7 +38,10 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 			Name: "voiceassist_texts_embedded_total", Help: "Texts sent to the embedding service and stored.",
 		}),
 	}
-	r.MustRegister(m.jobs, m.stages, m.pages, m.passages, m.embedded)
+	m.badPages = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "voiceassist_bad_pages_total", Help: "Pages that could not be read, by what they did.",
+	}, []string{"reason"})
+	r.MustRegister(m.jobs, m.stages, m.pages, m.passages, m.embedded, m.badPages)
 	return m
 }
 
@@ -56,6 +60,12 @@ func (m *Metrics) stageDone(stage voiceassist.Stage, took time.Duration) {
 func (m *Metrics) pagesRead(n int) {
 	if m != nil {
 		m.pages.Add(float64(n))
+	}
+}
+
+func (m *Metrics) pageBad(fault voiceassist.PageFault) {
+	if m != nil {
+		m.badPages.WithLabelValues(string(fault)).Inc()
 	}
 }
 

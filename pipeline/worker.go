@@ -13,7 +13,6 @@ import (
 	"gocloud.dev/blob"
 
 	voiceassist "github.com/voiceassist/backend"
-	"github.com/voiceassist/backend/extract"
 	"github.com/voiceassist/backend/postgres"
 )
 
@@ -50,11 +49,14 @@ type Worker struct {
 	TempDir  string               // where originals lie while they are read; "" is the system's
 	Lease    time.Duration        // how long a silent worker keeps a job; 0 is 30 s
 	Gate     EmbedGate            // asked before each request to Embedder; nil lets everything through
-	Metrics  *Metrics             // nil measures nothing
-	Log      *slog.Logger
 
-	PartPages    int // a PDF with more pages is read in parts of half as many; 0 is 64
-	PartPassages int // more passages than this are embedded in parts; 0 is 1,024
+	PartPages    int   // a PDF with more pages is read in parts of half as many; 0 is 64
+	PartPassages int   // more passages than this are embedded in parts; 0 is 1,024
+	MaxBadPages  int   // a document with more pages that cannot be read fails; 0 is 20
+	MaxText      int64 // a document with more text fails, in bytes; 0 is 64 MiB
+
+	Metrics *Metrics // nil measures nothing
+	Log     *slog.Logger
 }
 
 // attempt is one run of a job.
@@ -265,7 +267,7 @@ func (w *Worker) tell(ctx context.Context, a *attempt, err error, stopping bool)
 		}
 		return "paced", w.giveBack(ctx, a, backOff(pacedFor, maxPaced, before))
 	}
-	return w.retry(ctx, a, err)
+	return w.retry(ctx, a)
 }
 
 func (w *Worker) complete(ctx context.Context, a *attempt) error {
@@ -296,29 +298,15 @@ func (w *Worker) giveBack(ctx context.Context, a *attempt, after time.Duration) 
 	return w.Ledger.Return(ctx, a.Attempt, again, a.timeline)
 }
 
-// crashLimit is how many attempts may end with the reader's crash.
-const crashLimit = 2
-
-func (w *Worker) retry(ctx context.Context, a *attempt, err error) (string, error) {
+func (w *Worker) retry(ctx context.Context, a *attempt) (string, error) {
 	tries := a.Number - a.job.GivenBack
-	crash, crashed := errors.AsType[*extract.Crash](err)
-	switch {
-	case crashed && tries >= crashLimit:
-		f := voiceassist.Fail(voiceassist.ReasonCrashed,
-			"Reading this file ended the reader %d times, last after page %d. The file is probably damaged: re-save or print it to a new PDF and upload that.", crashLimit, crash.Page)
-		a.note("failed", f.Message, a.took())
-		return "failed", w.Ledger.Fail(ctx, a.Attempt, f, a.timeline)
-	case tries >= voiceassist.MaxAttempts && a.mayFail():
+	if tries >= voiceassist.MaxAttempts && a.mayFail() {
 		f := voiceassist.Fail(voiceassist.ReasonInternal,
 			"Processing failed %d times in the stage %q. Retry the job; if it fails again the worker's log has the cause under this job's id.", tries, a.stage)
 		a.note("failed", f.Message, a.took())
 		return "failed", w.Ledger.Fail(ctx, a.Attempt, f, a.timeline)
 	}
-	detail := "an unexpected error"
-	if crashed {
-		detail = "the reader crashed"
-	}
-	a.note("retry", detail, a.took())
+	a.note("retry", "an unexpected error", a.took())
 	return "retry", w.Ledger.Return(ctx, a.Attempt, postgres.Again{After: backOff(firstBackOff, maxBackOff, tries-1)}, a.timeline)
 }
 

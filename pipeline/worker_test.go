@@ -93,20 +93,18 @@ func TestAFileWithoutTextFailsWithAReasonAndMayBeSentAgain(t *testing.T) {
 	}
 }
 
-func TestASecondCrashOfTheReaderFailsTheDocument(t *testing.T) {
+func TestAFileThatEndsEveryReaderFailsAtItsFirstAttempt(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	r.broken.set(func(context.Context) error { return &extract.Crash{Page: 3, Status: "signal: killed"} }, nil)
+	r.broken.set(func(context.Context) error { return &extract.Crash{Status: "signal: killed"} }, nil)
 	a := r.upload(t, "poison.txt", leaflet)
 	r.deliver(t)
-	if j := r.job(t, a.JobID); j.State != voiceassist.JobPending || j.Attempts != 1 {
-		t.Fatalf("after one crash the job is %+v, want another attempt", j)
-	}
-	r.runNow(t, a.JobID)
-	r.deliver(t)
 	d := r.document(t, a.Document.ID)
-	if d.State != voiceassist.DocumentFailed || d.ErrorCode != voiceassist.ReasonCrashed || !strings.Contains(d.ErrorMessage, "page 3") {
+	if d.State != voiceassist.DocumentFailed || d.ErrorCode != voiceassist.ReasonCrashed || !strings.Contains(d.ErrorMessage, "ends the reader") {
 		t.Errorf("the document is %s: %s %q", d.State, d.ErrorCode, d.ErrorMessage)
+	}
+	if r.broken.reads != 2 {
+		t.Errorf("%d readers were lost, want one for the file and one to prove it", r.broken.reads)
 	}
 }
 

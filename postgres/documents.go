@@ -16,13 +16,13 @@ import (
 const documentColumns = `
 	d.id, d.sha256, d.size, d.filename, d.media_type, d.blob_key, d.title, d.source_type, d.specialty, d.category,
 	d.author, d.metadata, d.state, d.stage, d.progress, d.error_code, d.error_message, d.page_count, d.passage_count,
-	d.token_count, d.generation, d.version, d.uploaded_by, d.created_at, d.updated_at, d.indexed_at, d.deleted_at`
+	d.bad_pages, d.token_count, d.generation, d.version, d.uploaded_by, d.created_at, d.updated_at, d.indexed_at, d.deleted_at`
 
 func documentFields(d *voiceassist.Document) []any {
 	return []any{
 		&d.ID, &d.SHA256, &d.Size, &d.Filename, &d.MediaType, &d.BlobKey, &d.Title, &d.SourceType, &d.Specialty, &d.Category,
 		&d.Author, &d.Metadata, &d.State, &d.Stage, &d.Progress, &d.ErrorCode, &d.ErrorMessage, &d.PageCount, &d.PassageCount,
-		&d.TokenCount, &d.Generation, &d.Version, &d.UploadedBy, &d.CreatedAt, &d.UpdatedAt, &d.IndexedAt, &d.DeletedAt,
+		&d.BadPages, &d.TokenCount, &d.Generation, &d.Version, &d.UploadedBy, &d.CreatedAt, &d.UpdatedAt, &d.IndexedAt, &d.DeletedAt,
 	}
 }
 

@@ -15,6 +15,17 @@ type Extraction struct {
 	SHA256 string
 	Engine string
 	Info   voiceassist.FileInfo
+	Bad    []voiceassist.BadPage // the pages of it that could not be read, in order
+}
+
+// BadIn returns how many bad pages there are from first to last.
+func (x Extraction) BadIn(first, last int) (n int) {
+	for _, p := range x.Bad {
+		if first <= p.Number && p.Number <= last {
+			n++
+		}
+	}
+	return n
 }
 
 // Extraction returns what is stored of an extraction, and whether it is stored
@@ -28,7 +39,11 @@ func (db *DB) Extraction(ctx context.Context, sha256, engine string) (x Extracti
 	if errors.Is(err, pgx.ErrNoRows) {
 		return x, false, nil
 	}
-	return x, complete, classify(err)
+	if err != nil || !complete {
+		return x, false, classify(err)
+	}
+	x.Bad, err = db.BadPages(ctx, x)
+	return x, err == nil, err
 }
 
 // AddPages stores pages of an extraction that is under way. A page that is
@@ -77,12 +92,13 @@ func putExtraction(ctx context.Context, tx pgx.Tx, x Extraction, complete bool) 
 }
 
 // MissingPages returns the numbers of the pages of an extraction that are not
-// stored, from First on up to Last, in order.
+// neither stored nor noted as bad, from First on up to Last, in order.
 func (db *DB) MissingPages(ctx context.Context, x Extraction, s Span) ([]int, error) {
 	rows, err := db.pool.Query(ctx, `
 		SELECT n
 		FROM generate_series($3::integer, $4::integer) AS n
-		WHERE NOT EXISTS (SELECT 1 FROM pages WHERE sha256 = $1 AND engine = $2 AND number = n)
+		WHERE NOT EXISTS (SELECT 1 FROM pages p WHERE p.sha256 = $1 AND p.engine = $2 AND p.number = n)
+			AND NOT EXISTS (SELECT 1 FROM bad_pages b WHERE b.sha256 = $1 AND b.engine = $2 AND b.number = n)
 		ORDER BY n`, x.SHA256, x.Engine, s.First, s.Last)
 	if err != nil {
 		return nil, classify(err)
@@ -91,11 +107,14 @@ func (db *DB) MissingPages(ctx context.Context, x Extraction, s Span) ([]int, er
 	return missing, classify(err)
 }
 
-// FinishExtraction marks an extraction whose pages are all stored complete.
-// Pages beyond Info.Pages, which an earlier attempt may have left, are removed.
+// FinishExtraction marks the extraction complete. It is an error unless each of
+// its Info.Pages pages is stored or noted as bad. Pages beyond Info.Pages, which an earlier attempt may have left, are removed.
 func (db *DB) FinishExtraction(ctx context.Context, a Attempt, x Extraction) error {
 	return db.tx(ctx, func(tx pgx.Tx) error {
 		if err := fence(ctx, tx, a); err != nil {
+			return err
+		}
+		if err := allRead(ctx, tx, x); err != nil {
 			return err
 		}
 		if _, err := tx.Exec(ctx, `
@@ -106,14 +125,14 @@ func (db *DB) FinishExtraction(ctx context.Context, a Attempt, x Extraction) err
 	})
 }
 
-// Pages returns up to limit pages of an extraction, from number first on.
+// Pages returns the pages of an extraction under limit numbers from first on, in
+// order. Bad pages are not among them.
 func (db *DB) Pages(ctx context.Context, sha256, engine string, first, limit int) ([]voiceassist.Page, error) {
 	rows, err := db.pool.Query(ctx, `
 		SELECT number, text
 		FROM pages
-		WHERE sha256 = $1 AND engine = $2 AND number >= $3
-		ORDER BY number
-		LIMIT $4`, sha256, engine, first, limit)
+		WHERE sha256 = $1 AND engine = $2 AND number >= $3 AND number < $3::integer + $4::integer
+		ORDER BY number`, sha256, engine, first, limit)
 	if err != nil {
 		return nil, classify(err)
 	}
@@ -270,6 +289,12 @@ func (db *DB) Publish(ctx context.Context, a Attempt, p Publication) error {
 		if err := tx.QueryRow(ctx, `
 			UPDATE documents d
 			SET generation = $2, page_count = $3, passage_count = $4, token_count = $5,
+				bad_pages = (
+					SELECT coalesce(jsonb_agg(jsonb_build_object('page', b.number, 'reason', b.reason) ORDER BY b.number), '[]')
+					FROM generations g
+					JOIN bad_pages b ON b.sha256 = d.sha256 AND b.engine = g.engine
+					WHERE g.document_id = d.id AND g.number = $2
+				),
 				title = CASE WHEN d.title = '' THEN $6 ELSE d.title END,
 				author = CASE WHEN d.author = '' THEN $7 ELSE d.author END,
 				version = d.version + CASE WHEN d.generation > 0 THEN 1 ELSE 0 END, updated_at = now()
@@ -308,7 +333,7 @@ func (db *DB) Purge(ctx context.Context, a Attempt) (workedOn bool, err error) {
 		}
 		// Pages without their extraction are read again; the other way round an
 		// upload of the same bytes would find an extraction without pages.
-		for _, table := range []string{"extractions", "pages"} {
+		for _, table := range []string{"extractions", "pages", "bad_pages"} {
 			if _, err := tx.Exec(ctx, `
 				DELETE FROM `+table+`
 				WHERE sha256 = (SELECT sha256 FROM documents WHERE id = $1)

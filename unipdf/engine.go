@@ -38,7 +38,7 @@ func (*Engine) Name() string { return "unipdf/1" }
 
 // Extract implements voiceassist.TextEngine. The context is looked at between
 // pages only.
-func (*Engine) Extract(ctx context.Context, path string, emit func(voiceassist.Page) error) (voiceassist.FileInfo, error) {
+func (*Engine) Extract(ctx context.Context, path string, pages voiceassist.PageRange, emit func(voiceassist.Page) error) (voiceassist.FileInfo, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return voiceassist.FileInfo{}, fmt.Errorf("open file: %w", err)
@@ -48,11 +48,12 @@ func (*Engine) Extract(ctx context.Context, path string, emit func(voiceassist.P
 	if err != nil {
 		return voiceassist.FileInfo{}, err
 	}
-	pages, err := reader.GetNumPages()
+	count, err := reader.GetNumPages()
 	if err != nil {
 		return voiceassist.FileInfo{}, damaged(err)
 	}
-	for n := 1; n <= pages; n++ {
+	first, last := pages.Of(count)
+	for n := first; n <= last; n++ {
 		if err := ctx.Err(); err != nil {
 			return voiceassist.FileInfo{}, err
 		}
@@ -64,7 +65,7 @@ func (*Engine) Extract(ctx context.Context, path string, emit func(voiceassist.P
 			return voiceassist.FileInfo{}, err
 		}
 	}
-	info := voiceassist.FileInfo{Pages: pages}
+	info := voiceassist.FileInfo{Pages: count}
 	if i, err := reader.GetPdfInfo(); err == nil {
 		if i.Title != nil {
 			info.Title = i.Title.Decoded()

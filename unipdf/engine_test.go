@@ -27,7 +27,7 @@ func TestAFileThatIsNoPDFIsDamaged(t *testing.T) {
 	if err := os.WriteFile(path, []byte("%PDF-1.4\nnoise"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	_, err := (&Engine{}).Extract(t.Context(), path, func(voiceassist.Page) error { return nil })
+	_, err := (&Engine{}).Extract(t.Context(), path, voiceassist.PageRange{}, func(voiceassist.Page) error { return nil })
 	if f, ok := errors.AsType[*voiceassist.Failure](err); !ok || f.Reason != voiceassist.ReasonDamaged {
 		t.Errorf("error = %v, want damaged", err)
 	}
@@ -40,7 +40,7 @@ func TestARefusalForWantOfALicenceIsNotTheFilesFault(t *testing.T) {
 	if err := os.WriteFile(path, onePage(), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	_, err := (&Engine{}).Extract(t.Context(), path, func(voiceassist.Page) error { return nil })
+	_, err := (&Engine{}).Extract(t.Context(), path, voiceassist.PageRange{}, func(voiceassist.Page) error { return nil })
 	if _, ok := errors.AsType[*voiceassist.Failure](err); err == nil || ok || !isLicence(err) {
 		t.Errorf("error = %v, want one about the licence that is no Failure", err)
 	}

@@ -27,10 +27,6 @@ type edges struct {
 // edgeBands is how many lines at either end of a page may be furniture.
 const edgeBands = 4
 
-// neighbours is how many pages before and after are looked at. Left and right
-// pages often differ, so one would not do.
-const neighbours = 2
-
 // findEdges returns what may be furniture among the layers of a page.
 func findEdges(layers [][]word) edges {
 	var e edges

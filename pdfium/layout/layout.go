@@ -28,6 +28,7 @@ type Glyph struct {
 type Page struct {
 	layers [][]word // what lies on one another; each has lines of its own
 	edges  edges    // what may be furniture
+	words  wordSet
 }
 
 // Read takes the characters of a page in the order in which they are drawn.
@@ -38,7 +39,7 @@ func Read(glyphs []Glyph) *Page {
 			p.layers = append(p.layers, layers(words)...)
 		}
 	}
-	p.edges = findEdges(p.layers)
+	p.edges, p.words = findEdges(p.layers), newWordSet(p.layers)
 	return p
 }
 

@@ -325,9 +325,7 @@ func FuzzRead(f *testing.F) {
 		if title := page.Title(); !utf8.ValidString(title) {
 			t.Errorf("title is not valid UTF-8: %q", title)
 		}
-		words := vocabulary{}
-		words.add(page)
-		got := page.text(words)
+		got := page.text(vocabularyOf([]*Page{page}))
 		if !utf8.ValidString(got) {
 			t.Errorf("text is not valid UTF-8: %q", got)
 		}

@@ -1,34 +1,44 @@
 package layout
 
 import (
+	"slices"
 	"strings"
 	"unicode"
 )
 
-// vocabulary is the words of a document so far, in lower case and without the
-// punctuation around them. It tells whether a hyphen at a line end splits a word
-// or belongs to it: on 30 papers, 1797 of the 1851 that their publishers' text
-// decides come out right with it, 1734 without.
-type vocabulary map[string]struct{}
+// wordSet is the set of a page's words, in lower case and without the punctuation
+// around them.
+type wordSet map[string]struct{}
 
-// mostWords bounds a vocabulary. A book of a thousand pages has some 40,000.
-const mostWords = 1 << 17
-
-// add takes the words of a page.
-func (v vocabulary) add(p *Page) {
+// newWordSet returns the words of a page.
+func newWordSet(layers [][]word) wordSet {
 	const longest = 64 // bytes
-	for _, words := range p.layers {
+	set := wordSet{}
+	for _, words := range layers {
 		for _, w := range words {
-			if s := bare(w.text); len(s) <= longest && len(v) < mostWords {
-				v[s] = struct{}{}
+			if s := bare(w.text); len(s) <= longest {
+				set[s] = struct{}{}
 			}
 		}
 	}
+	return set
+}
+
+// vocabulary is the words of some pages, which tell whether a hyphen at a line
+// end splits a word or belongs to it.
+type vocabulary []wordSet
+
+// vocabularyOf returns the words of all of the pages.
+func vocabularyOf(pages []*Page) vocabulary {
+	v := make(vocabulary, len(pages))
+	for i, p := range pages {
+		v[i] = p.words
+	}
+	return v
 }
 
 func (v vocabulary) has(s string) bool {
-	_, ok := v[s]
-	return ok
+	return slices.ContainsFunc(v, func(set wordSet) bool { _, ok := set[s]; return ok })
 }
 
 // compound reports whether the hyphen between two lines belongs to the word: it
