@@ -484,7 +484,7 @@ func TestADocumentsHistoryTellsEverything(t *testing.T) {
 	must(err)
 	_, err = db.Reindex(ctx, nil)
 	must(err)
-	_, err = db.DeleteDocument(ctx, id)
+	_, err = db.DeleteDocument(ctx, id, 0)
 	must(err)
 
 	logs, total, jobs, err := db.DocumentHistory(t.Context(), id, 0, 20)
