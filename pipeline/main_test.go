@@ -51,14 +51,19 @@ type rig struct {
 
 func newRig(t *testing.T) *rig {
 	t.Helper()
-	db, blobs, log := postgrestest.Open(t), memblob.OpenBucket(nil), slog.New(slog.DiscardHandler)
+	return newRigOn(t, postgrestest.Open(t), qdrant.Options{})
+}
+
+func newRigOn(t *testing.T, db *postgres.DB, o qdrant.Options) *rig {
+	t.Helper()
+	blobs, log := memblob.OpenBucket(nil), slog.New(slog.DiscardHandler)
 	t.Cleanup(func() { _ = blobs.Close() })
 	reader, err := extract.NewPool(extract.Options{Args: []string{childArg}, Size: 2})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = reader.Close(context.WithoutCancel(t.Context())) })
-	index := openIndex(t, qdrant.Options{})
+	index := openIndex(t, o)
 	broken := &breakable{Index: index, Reader: reader}
 	return &rig{
 		Worker: &Worker{Ledger: db, Index: broken, Reader: broken, Blobs: blobs, TempDir: t.TempDir(), Log: log},

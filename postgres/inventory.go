@@ -195,7 +195,7 @@ func (db *DB) TextFaultsOf(ctx context.Context, id uuid.UUID, every int) ([]Text
 
 func (db *DB) textFaults(ctx context.Context, condition string, arg uuid.UUID, limit, every int) (faults []TextFault, looked int, last uuid.UUID, err error) {
 	rows, err := db.pool.Query(ctx, `
-		WITH some AS (
+		WITH picked AS (
 			SELECT id, sha256, generation, passage_count
 			FROM documents
 			WHERE deleted_at IS NULL AND generation > 0 AND `+condition+`
@@ -218,7 +218,7 @@ func (db *DB) textFaults(ctx context.Context, condition string, arg uuid.UUID, l
 					AND g.profile <> '' AND p.vector_sha256 IS NOT NULL
 					AND NOT EXISTS (SELECT 1 FROM vectors v WHERE v.profile = g.profile AND v.text_sha256 = p.vector_sha256)
 			)
-		FROM some s
+		FROM picked s
 		LEFT JOIN generations g ON g.document_id = s.id AND g.number = s.generation
 		ORDER BY s.id`, arg, limit, every)
 	if err != nil {

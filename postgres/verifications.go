@@ -103,7 +103,7 @@ func (db *DB) finishVerification(ctx context.Context, id uuid.UUID, v voiceassis
 	return db.tx(ctx, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, `
 			UPDATE verifications
-			SET finished_at = now(), error = $2, checked = coalesce($3, '{}'), counts = coalesce($4, '{}'), repaired = $5, differences = $6
+			SET finished_at = now(), error = $2, checked = coalesce($3::jsonb, '{}'), counts = coalesce($4::jsonb, '{}'), repaired = $5, differences = $6
 			WHERE id = $1`, id, message, v.Checked, v.Counts, v.Repaired, v.Differences); err != nil {
 			return err
 		}
