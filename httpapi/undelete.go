@@ -26,10 +26,10 @@ type deletedRow struct {
 }
 
 type deletedList struct {
-	Documents []deletedRow `json:"documents"`
-	Total     int          `json:"total"`
-	Offset    int          `json:"offset"`
-	Limit     int          `json:"limit"`
+	Documents []twins[deletedRow] `json:"documents"`
+	Total     int                 `json:"total"`
+	Offset    int                 `json:"offset"`
+	Limit     int                 `json:"limit"`
 }
 
 type deletedInput struct{ Paging }
@@ -40,9 +40,9 @@ func (s *Server) listDeleted(ctx context.Context, in *deletedInput) (deletedList
 	if err != nil {
 		return deletedList{}, err
 	}
-	rows := make([]deletedRow, len(docs))
+	rows := make([]twins[deletedRow], len(docs))
 	for i, d := range docs {
-		rows[i] = deletedRow{documentBody: documentOf(d.Document), DeletedAt: stamp(*d.DeletedAt), PurgeAt: stamp(d.PurgeAt)}
+		rows[i] = both(deletedRow{documentBody: documentOf(d.Document), DeletedAt: stamp(*d.DeletedAt), PurgeAt: stamp(d.PurgeAt)})
 	}
 	return deletedList{Documents: rows, Total: total, Offset: offset, Limit: limit}, nil
 }

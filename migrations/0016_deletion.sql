@@ -1,5 +1,6 @@
--- A deleted document can be brought back until purge_at. After that a job
--- removes its text and its original; the tombstone stays.
+-- A deleted document can be brought back until purge_at, or not at all without
+-- one: the version before deletes so. After that a job removes its text and its
+-- original; the tombstone stays.
 ALTER TABLE documents
     ADD COLUMN purge_at  timestamptz,
     ADD COLUMN purged_at timestamptz;
@@ -19,8 +20,7 @@ FROM documents
 WHERE deleted_at IS NOT NULL AND purged_at IS NULL;
 
 ALTER TABLE documents
-    ADD CONSTRAINT documents_purge_check CHECK ((purge_at IS NOT NULL) = (deleted_at IS NOT NULL)),
-    ADD CONSTRAINT documents_purged_check CHECK (purged_at IS NULL OR deleted_at IS NOT NULL);
+    ADD CONSTRAINT documents_purge_check CHECK (deleted_at IS NOT NULL OR purge_at IS NULL AND purged_at IS NULL);
 
 -- What can be brought back, and what is kept of the bytes that it was made of.
 CREATE INDEX documents_deleted_at_idx ON documents (deleted_at DESC, id) WHERE deleted_at IS NOT NULL AND purged_at IS NULL;

@@ -7,6 +7,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -244,14 +245,30 @@ func TestDocumentsDeletedWhileTheyAreIndexedLeaveNothing(t *testing.T) {
 	}()
 	defer func() { stop(); <-relayed; stopWorkers() }()
 
-	states := make(map[voiceassist.JobState]int)
-	for i := range n {
-		a := r.upload(t, "handbook.txt", handbook(i))
-		sleep(t.Context(), rand.N(80*time.Millisecond)) // the moment
-		states[r.job(t, a.JobID).State]++
-		r.delete(t, a.Document.ID, 0)
+	began := time.Now()
+	whole := r.upload(t, "handbook.txt", handbook(n))
+	eventually(t, "a document is indexed", func() bool { return r.job(t, whole.JobID).State == voiceassist.JobCompleted })
+	takes := time.Since(began)
+	r.delete(t, whole.Document.ID, 0)
+	var uploads sync.WaitGroup
+	moments := make(chan voiceassist.JobState, n)
+	for first := range 4 {
+		uploads.Go(func() {
+			for i := first; i < n; i += 4 {
+				a := r.upload(t, "handbook.txt", handbook(i))
+				sleep(t.Context(), rand.N(takes)/2) // the moment; half of it is the way through the queue
+				moments <- r.job(t, a.JobID).State
+				r.delete(t, a.Document.ID, 0)
+			}
+		})
 	}
-	t.Logf("states of the jobs when their documents were deleted: %v", states)
+	uploads.Wait()
+	close(moments)
+	states := make(map[voiceassist.JobState]int)
+	for s := range moments {
+		states[s]++
+	}
+	t.Logf("%d documents that take %s; states of their jobs when they were deleted: %v", n, takes, states)
 	eventually(t, "all jobs have ended", func() bool {
 		return r.count(t, `SELECT count(*) FROM jobs WHERE state IN ('pending', 'running', 'waiting')`) == 0
 	})

@@ -332,4 +332,3 @@ func TestPairUpMeetsEqualKeysAndMissesNone(t *testing.T) {
 		t.Errorf("left %v, both %v, right %v", left, both, right)
 	}
 }
-

@@ -69,7 +69,7 @@ func addPurge(ctx context.Context, tx pgx.Tx, id uuid.UUID) error {
 	}
 	_, err = tx.Exec(ctx, `
 		UPDATE jobs
-		SET run_at = purge_at
+		SET run_at = coalesce(purge_at, deleted_at)
 		FROM documents d
 		WHERE jobs.id = $1 AND d.id = jobs.document_id`, job.ID)
 	return err
@@ -118,7 +118,7 @@ const workedOnQuery = `
 // PurgeAt returns when a deleted document is to be purged. It is NotFound for
 // one that is not deleted.
 func (db *DB) PurgeAt(ctx context.Context, documentID uuid.UUID) (at time.Time, err error) {
-	err = db.pool.QueryRow(ctx, `SELECT purge_at FROM documents WHERE id = $1 AND deleted_at IS NOT NULL`, documentID).Scan(&at)
+	err = db.pool.QueryRow(ctx, `SELECT coalesce(purge_at, deleted_at) FROM documents WHERE id = $1 AND deleted_at IS NOT NULL`, documentID).Scan(&at)
 	return at, notFound(err, "deleted document")
 }
 
@@ -142,7 +142,7 @@ func (db *DB) Purge(ctx context.Context, a Attempt) error {
 		err := tx.QueryRow(ctx, `
 			UPDATE documents
 			SET purged_at = coalesce(purged_at, now()), updated_at = now()
-			WHERE id = $1 AND deleted_at IS NOT NULL AND purge_at <= now()
+			WHERE id = $1 AND deleted_at IS NOT NULL AND coalesce(purge_at, deleted_at) <= now()
 			RETURNING sha256`, a.DocumentID).Scan(&digest)
 		if errors.Is(err, pgx.ErrNoRows) {
 			return voiceassist.Errorf(voiceassist.Conflict, "the document may still be brought back")
@@ -215,7 +215,7 @@ func (db *DB) RestoreDocument(ctx context.Context, id uuid.UUID) (r voiceassist.
 func lockDeleted(ctx context.Context, tx pgx.Tx, id uuid.UUID) (deleted bool, err error) {
 	var gone bool
 	if err := tx.QueryRow(ctx, `
-		SELECT deleted_at IS NOT NULL, coalesce(purged_at IS NOT NULL OR purge_at <= now(), false)
+		SELECT deleted_at IS NOT NULL, coalesce(purged_at IS NOT NULL OR coalesce(purge_at, deleted_at) <= now(), false)
 		FROM documents
 		WHERE id = $1
 		FOR NO KEY UPDATE`, id).Scan(&deleted, &gone); err != nil {
