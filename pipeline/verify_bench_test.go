@@ -34,8 +34,8 @@ func BenchmarkVerify(b *testing.B) {
 	check(b, err)
 	b.Cleanup(func() { _ = conn.Close(context.WithoutCancel(b.Context())) })
 	_, err = conn.Exec(b.Context(), `
-		INSERT INTO documents (id, sha256, size, filename, media_type, blob_key, state, generation, passage_count)
-		SELECT gen_random_uuid(), lpad(to_hex(n), 64, '0'), 5, 'a.txt', 'text/plain', 'originals/' || n, 'indexed', 1, $2
+		INSERT INTO documents (id, sha256, size, filename, media_type, blob_key, title, state, generation, passage_count)
+		SELECT gen_random_uuid(), lpad(to_hex(n), 64, '0'), 5, 'a.txt', 'text/plain', 'originals/' || n, 'A title', 'indexed', 1, $2
 		FROM generate_series(1, $1::int) AS n`, documents, passages)
 	check(b, err)
 	_, err = conn.Exec(b.Context(), `INSERT INTO generations (document_id, number, engine, chunker) SELECT id, 1, 'text/1', 'test/1' FROM documents`)

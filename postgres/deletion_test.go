@@ -33,8 +33,8 @@ func TestDeletionsFromBeforeTheWayBackAreFinished(t *testing.T) {
 		p.exec(`INSERT INTO schema_migrations (name) VALUES ($1)`, name)
 	}
 	living, done, pending := uuid.New(), uuid.New(), uuid.New()
-	p.exec(`INSERT INTO documents (id, sha256, size, filename, media_type, blob_key, state, deleted_at)
-		SELECT id, repeat(n::text, 64), 1, 'a.txt', 'text/plain', 'originals/' || n, 'indexed', CASE WHEN n > 1 THEN now() END
+	p.exec(`INSERT INTO documents (id, sha256, size, filename, media_type, blob_key, title, state, deleted_at)
+		SELECT id, repeat(n::text, 64), 1, 'a.txt', 'text/plain', 'originals/' || n, 'A title', 'indexed', CASE WHEN n > 1 THEN now() END
 		FROM unnest(ARRAY[$1, $2, $3]::uuid[]) WITH ORDINALITY AS d (id, n)`, living, done, pending)
 	p.exec(`INSERT INTO jobs (id, document_id, kind, queue, state) VALUES (gen_random_uuid(), $1, 'delete', 'bulk', 'completed'), (gen_random_uuid(), $2, 'delete', 'bulk', 'pending')`, done, pending)
 	if err := p.db.Migrate(t.Context()); err != nil {
