@@ -67,6 +67,8 @@ func chores(cfg Config, e *engines, log *slog.Logger) []chore {
 		{"expire audit entries", retentionEvery, e.retain(auditDays, e.ledger.ExpireAudit)},
 		{"expire files", retentionEvery, e.retain(fileDays, e.ledger.ExpireFiles)},
 		{"remove hidden files", sweepEvery, e.files(cfg, nil, log).Sweep},
+		{"collect garbage", collectEvery, e.collector(log).Collect},
+		{"verify", verifyEvery, e.verifyWhenDue(cfg, log)},
 	}
 }
 

@@ -38,7 +38,7 @@ var commands = []command{
 	{"up", "", "run everything in one process, on embedded engines", func(ctx context.Context, c call) error { return Up(ctx, c.cfg, c.out, c.log) }},
 	{"migrate", "", "bring the database at DATABASE_URL up to date", migrate},
 	{"admin", "create [-email ADDRESS] | unlock ADDRESS", "make an administrator, or give one a new password; unlock an account", admin},
-	{"verify", "--audit", "check the chain of the audit log", verify},
+	{"verify", "[--repair] [--deep] [--json] | --audit", "compare ledger, index, files and queue; check the chain of the audit log", verify},
 	{"import", "FILE|DIR...", "upload files and wait until they are indexed", importFiles},
 	{"search", "QUERY", "find passages", search},
 	{"ask", "QUESTION", "ask the library", ask},
@@ -95,6 +95,9 @@ func (c command) main(args []string) int {
 		return exitUsage
 	}
 	fmt.Fprintf(os.Stderr, "voiceassist %s: %v\n", c.name, err)
+	if _, ok := errors.AsType[trouble](err); ok {
+		return exitTrouble
+	}
 	return exitFailed
 }
 

@@ -140,6 +140,10 @@ func serveAPI(ctx context.Context, cfg Config, e *engines, ln net.Listener, log 
 		Library:  e.intake(cfg, log),
 		Searcher: answers,
 
+		Undelete:       e.ledger,
+		UndeleteWindow: cfg.UndeleteWindow,
+		Verifier:       e.ledger,
+
 		Users:      e.ledger,
 		Figures:    kept.figures,
 		EraseAfter: cfg.EraseAfter,
@@ -289,7 +293,7 @@ func work(ctx context.Context, cfg Config, e *engines, log *slog.Logger) error {
 
 // schedule feeds the queue from the ledger, and sweeps, until ctx ends.
 func schedule(ctx context.Context, cfg Config, e *engines, log *slog.Logger) error {
-	e.registry.MustRegister(backlogCollector{e.ledger}, gateCollector{e.ledger}, auditCollector{e.ledger})
+	e.registry.MustRegister(backlogCollector{e.ledger}, gateCollector{e.ledger}, auditCollector{e.ledger}, verifyCollector{e.ledger})
 	relay := &pipeline.Relay{Ledger: e.ledger, Queue: e.queue, Window: cfg.RelayWindow, Log: log}
 	sweeper := &pipeline.Sweeper{Ledger: e.ledger, Queue: e.queue, Log: log}
 	return beside(ctx,

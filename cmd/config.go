@@ -51,6 +51,9 @@ type Config struct {
 
 	EraseAfter time.Duration `env:"USER_ERASE_AFTER" envDefault:"24h"` // from the deletion of a user
 
+	UndeleteWindow time.Duration `env:"UNDELETE_WINDOW" envDefault:"72h"` // from the deletion of a document; 0 is for good at once
+	VerifyAt       string        `env:"VERIFY_AT" envDefault:"03:00"`     // of the day in UTC; off is never
+
 	CORSOrigins    []string `env:"CORS_ORIGINS" envDefault:"http://localhost:5173,http://localhost:5174,http://localhost:3000,https://voiceassist.asimo.io,https://admin.asimo.io,https://docs-voice.asimo.io"`
 	TrustedProxies []string `env:"TRUSTED_PROXIES"` // addresses or networks
 	SecureCookies  bool     `env:"SECURE_COOKIES"`
@@ -166,6 +169,9 @@ func (c Config) faults() []error {
 	add(c.AccessTTL >= time.Minute, "ACCESS_TOKEN_TTL: want at least 1m")
 	add(c.RefreshTTL > c.AccessTTL, "REFRESH_TOKEN_TTL: want longer than ACCESS_TOKEN_TTL")
 	add(c.EraseAfter >= 0 && c.EraseAfter <= 365*24*time.Hour, "USER_ERASE_AFTER: want 0s to 8760h")
+	add(c.UndeleteWindow >= 0 && c.UndeleteWindow <= 365*24*time.Hour, "UNDELETE_WINDOW: want 0s to 8760h")
+	_, err = verifyTime(c.VerifyAt)
+	add(err == nil, "VERIFY_AT: want a time of day in UTC such as 03:00, or off")
 	add(c.SessionTTL >= c.RefreshTTL, "SESSION_TTL: want at least REFRESH_TOKEN_TTL")
 	add(hasScheme(c.PublicURL, "http", "https") && c.PublicURL != "", "PUBLIC_URL: want http://… or https://…")
 	if c.SMTPURL != "" {

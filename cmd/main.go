@@ -23,6 +23,8 @@ const (
 	exitFailed = 1
 	exitUsage  = 2 // the command line or the configuration is wrong
 
+	exitTrouble = 2 // of commands whose failure is a finding: it could not be looked for
+
 	exitInterrupted = 130 // as shells report SIGINT
 )
 

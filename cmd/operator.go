@@ -24,6 +24,9 @@ type operatorAccess struct {
 	AccessToken  string `json:"access_token"` // of a session of an administrator
 	RefreshToken string `json:"refresh_token"`
 	DatabaseURL  string `json:"database_url"`
+	RedisURL     string `json:"redis_url"`
+	QdrantURL    string `json:"qdrant_url"`
+	BlobURL      string `json:"blob_url"`
 }
 
 func readOperatorAccess(dir string) (o operatorAccess, err error) {
@@ -61,7 +64,10 @@ func (s *system) admitOperator(ctx context.Context) (withdraw func(context.Conte
 	if err != nil {
 		return nil, fmt.Errorf("admit the operator: %w", err)
 	}
-	access := operatorAccess{URL: s.url, AccessToken: in.Access, RefreshToken: in.Refresh, DatabaseURL: s.cfg.DatabaseURL}
+	access := operatorAccess{
+		URL: s.url, AccessToken: in.Access, RefreshToken: in.Refresh,
+		DatabaseURL: s.cfg.DatabaseURL, RedisURL: s.cfg.RedisURL, QdrantURL: s.cfg.QdrantURL, BlobURL: s.cfg.BlobURL,
+	}
 	if err := access.write(s.cfg.DataDir); err != nil {
 		return nil, fmt.Errorf("admit the operator: %w", err)
 	}
@@ -70,6 +76,19 @@ func (s *system) admitOperator(ctx context.Context) (withdraw func(context.Conte
 			os.Remove(filepath.Join(s.cfg.DataDir, operatorFile)),
 			s.ledger.RevokeSessions(ctx, []uuid.UUID{in.SessionID}, "the system stopped"))
 	}, nil
+}
+
+// reachEngines returns cfg with the URLs of all engines: its own, or those of
+// the system that runs on DATA_DIR.
+func reachEngines(cfg Config) (Config, error) {
+	if cfg.DatabaseURL == "" && cfg.RedisURL == "" && cfg.QdrantURL == "" && cfg.BlobURL == "" {
+		running, err := readOperatorAccess(cfg.DataDir)
+		if err != nil {
+			return cfg, fmt.Errorf("no running system was found in %s (set DATA_DIR, or DATABASE_URL and the others): %w", cfg.DataDir, err)
+		}
+		cfg.DatabaseURL, cfg.RedisURL, cfg.QdrantURL, cfg.BlobURL = running.DatabaseURL, running.RedisURL, running.QdrantURL, running.BlobURL
+	}
+	return cfg, cfg.required(NeedsScheduler...)
 }
 
 // reachLedger returns cfg with a DATABASE_URL: its own, that of the system that

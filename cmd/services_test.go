@@ -75,7 +75,7 @@ func TestVerifyTellsWhereTheAuditLogWasTamperedWith(t *testing.T) {
 	if out, err := run("--audit"); err != nil || !strings.Contains(out, "checked  3 entries") || !strings.Contains(out, "valid") {
 		t.Errorf("an untouched log: %v\n%s", err, out)
 	}
-	for _, args := range [][]string{nil, {"--audit", "more"}, {"--other"}} {
+	for _, args := range [][]string{{"--audit", "more"}, {"--audit", "--repair"}, {"--other"}} {
 		if _, err := run(args...); err != errUsage { //nolint:errorlint // it is never wrapped
 			t.Errorf("verify %v = %v, want the usage", args, err)
 		}

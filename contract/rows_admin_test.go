@@ -15,6 +15,10 @@ const (
 	documentArray shape = "[{" + documentMembers + "}]"
 	reindexShape  shape = "{job_id:s? job_ids:[s] job_count:n}"
 	deletedShape  shape = "{document_id:s status:s message:s}"
+	trashShape    shape = "{documents:[{" + documentMembers + "deleted_at:t purge_at:t}] total:n offset:n limit:n}"
+	restoredShape shape = "{document_id:s status:s job_id:s?}"
+	verifyMembers       = `id:s status:s scheduled:b repair:b requested_at:t started_at:t? finished_at:t? took_ms:n error:s checked:e counts:e
+		repaired:n differences:a `
 
 	kb      = "/api/admin/kb"
 	leaflet = "form:file=@leaflet.txt:A leaflet about {{+nonce}}.&title=Leaflet&source_type=guideline&specialty=cardiology"
@@ -36,6 +40,13 @@ var libraryRows = []row{
 	{method: "PATCH", path: kb + "/documents/{{document}}", body: `{"title":""}`, statuses: admins(422)},
 	{method: "POST", path: kb + "/documents/{{document}}/reindex", statuses: admins(202), shape: reindexShape},
 	{method: "DELETE", path: kb + "/documents/{{+document}}", statuses: admins(200), shape: deletedShape},
+	{method: "DELETE", path: kb + "/documents/{{+deleted document}}?purge=true", statuses: admins(200), shape: deletedShape},
+	{method: "GET", path: kb + "/documents/deleted?limit=2", statuses: viewers(200), shape: trashShape},
+	{method: "POST", path: kb + "/documents/{{+deleted document}}/restore", statuses: admins(202), shape: restoredShape},
+	{method: "POST", path: kb + "/documents/nothing/restore", statuses: admins(404)},
+	{method: "POST", path: kb + "/documents/{{purged document}}/restore", statuses: admins(410)},
+	{method: "GET", path: kb + "/verify", statuses: viewers(200), shape: "{last:e? current:e?}"},
+	{method: "POST", path: kb + "/verify", body: `{"repair":false}`, statuses: admins(202), shape: "{" + verifyMembers + "}"},
 	{method: "DELETE", path: kb + "/{{+document}}", statuses: admins(200), shape: deletedShape},
 	{method: "GET", path: kb + "/documents/{{document}}/audit", statuses: viewers(200), shape: anything},
 	{method: "GET", path: kb + "/documents/{{document}}/timeline", statuses: viewers(200), shape: "{document_id:s events:[{job_id:s kind:s attempt:n stage:s result:s detail:s started_at:t ended_at:t took_ms:n part:e?}] stages:[{stage:s runs:n took_ms:n}] total:n offset:n limit:n}"},

@@ -161,6 +161,14 @@ func (w *world) make(c *caller, kind string) string {
 		id := must(t, "POST", "/api/admin/kb/documents", "form:file=@leaflet.txt:A leaflet about "+nonce()+" and its remedy.&title=Leaflet", root).field("id")
 		w.await("/api/admin/kb/documents/"+id, "status", "indexed")
 		return id
+	case "deleted document", "purged document":
+		id := w.make(c, "document")
+		query := ""
+		if kind == "purged document" {
+			query = "?purge=true"
+		}
+		must(t, "DELETE", "/api/admin/kb/documents/"+id+query, "", root)
+		return id
 	case "job":
 		jobs := must(t, "GET", "/api/admin/kb/jobs?document_id="+w.thing(c, "document"), "", root).data().([]any)
 		return jobs[0].(map[string]any)["id"].(string)

@@ -226,12 +226,17 @@ type deletedBody struct {
 	JobID      string `json:"job_id"`
 }
 
-func (s *Server) deleteDocument(ctx context.Context, in *documentInput) (deletedBody, error) {
+type deleteInput struct {
+	ID    string `path:"id"`
+	Purge bool   `query:"purge" doc:"for good, at once; also of a document that is deleted already"`
+}
+
+func (s *Server) deleteDocument(ctx context.Context, in *deleteInput) (deletedBody, error) {
 	id, err := parseID(in.ID, "document")
 	if err != nil {
 		return deletedBody{}, err
 	}
-	job, err := s.o.Ledger.DeleteDocument(ctx, id)
+	job, err := s.o.Ledger.DeleteDocument(ctx, id, s.keepFor(in.Purge))
 	if err != nil {
 		return deletedBody{}, err
 	}
@@ -244,7 +249,7 @@ func (s *Server) deleteDocument(ctx context.Context, in *documentInput) (deleted
 func (s *Server) deleteDocumentV1(c *fiber.Ctx) error {
 	ctx, cancel := context.WithTimeout(c.UserContext(), requestTimeout)
 	defer cancel()
-	body, err := s.deleteDocument(ctx, &documentInput{ID: c.Params("id")})
+	body, err := s.deleteDocument(ctx, &deleteInput{ID: c.Params("id")})
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"io"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -32,8 +33,9 @@ type Ledger interface {
 	// UpdateDocument changes what is said of a document; it is Conflict if
 	// another version was edited than the one there is.
 	UpdateDocument(ctx context.Context, id uuid.UUID, e voiceassist.DocumentEdit) (voiceassist.Document, error)
-	// DeleteDocument hides a document at once and returns the job that removes it.
-	DeleteDocument(ctx context.Context, id uuid.UUID) (uuid.UUID, error)
+	// DeleteDocument hides a document at once and returns the job that removes
+	// it. It can be brought back for keep.
+	DeleteDocument(ctx context.Context, id uuid.UUID, keep time.Duration) (uuid.UUID, error)
 	// Reindex makes jobs for the documents, all of them if ids is nil.
 	Reindex(ctx context.Context, ids []uuid.UUID) ([]voiceassist.Job, error)
 

@@ -155,7 +155,7 @@ func (l *library) UpdateDocument(ctx context.Context, id uuid.UUID, _ voiceassis
 	return l.Document(ctx, id)
 }
 
-func (l *library) DeleteDocument(_ context.Context, id uuid.UUID) (uuid.UUID, error) {
+func (l *library) DeleteDocument(_ context.Context, id uuid.UUID, _ time.Duration) (uuid.UUID, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	i := slices.IndexFunc(l.docs, func(d voiceassist.Document) bool { return d.ID == id })

@@ -97,6 +97,7 @@ func (s *Server) libraryRoutes() {
 func (s *Server) libraryAdminRoutes() {
 	sec := section{s, "Knowledge base administration"}
 	get(sec, "/api/admin/kb/documents", viewer, "List documents", s.listDocuments)
+	get(sec, "/api/admin/kb/documents/deleted", viewer, "Deleted documents that can be brought back", s.listDeleted) // before {id}, which deleted would be
 	get(sec, "/api/admin/kb/documents/{id}", viewer, "A document", s.getDocument)
 	patch(sec, "/api/admin/kb/documents/{id}", admin, "Change what is said of a document", s.updateDocument, fails(404, 409, 422))
 	get(sec, "/api/admin/kb/documents/{id}/timeline", viewer, "What the jobs of a document have done", s.documentTimeline)
@@ -108,6 +109,9 @@ func (s *Server) libraryAdminRoutes() {
 	post(sec, "/api/admin/kb/documents/{id}/reindex", admin, "Index a document again", s.reindexDocument, status(202))
 	post(sec, "/api/admin/kb/reindex", admin, "Index documents again", s.reindex, status(202))
 	del(sec, "/api/admin/kb/documents/{id}", admin, "Delete a document", s.deleteDocument)
+	post(sec, "/api/admin/kb/documents/{id}/restore", admin, "Bring a deleted document back", s.restoreDocument, status(202), fails(404, 409, 410))
+	get(sec, "/api/admin/kb/verify", viewer, "The last comparison of ledger, index, files and queue", s.lastVerification)
+	post(sec, "/api/admin/kb/verify", admin, "Compare ledger, index, files and queue", s.requestVerification, status(202), fails(409))
 	get(sec, "/api/admin/kb/jobs", viewer, "List jobs", s.listJobs)
 	get(sec, "/api/admin/kb/jobs/{id}", viewer, "A job with its timeline", s.getJob)
 	post(sec, "/api/admin/kb/jobs/{id}/cancel", admin, "Cancel a job", s.cancelJob)

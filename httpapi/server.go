@@ -30,6 +30,10 @@ type Options struct {
 	Library  Library
 	Searcher Searcher
 
+	Undelete       Undelete
+	UndeleteWindow time.Duration // how long a deleted document can be brought back; 0: not at all
+	Verifier       Verifier
+
 	Users      Users
 	Figures    Figures
 	EraseAfter time.Duration // how long a deleted user can be taken back

@@ -110,6 +110,9 @@ func startWith(t *testing.T, people func(*accounts.Options), change ...func(*htt
 		Users:    db,
 		Figures:  db,
 
+		Undelete: db,
+		Verifier: db,
+
 		EraseAfter: time.Hour,
 		Audit:      db,
 		Machine:    machine.New(),

@@ -56,7 +56,7 @@ func TestACachedSearchSeesEveryChangeOfTheCorpusAtOnce(t *testing.T) {
 	}
 	r.deliver(t)
 	check("indexed again", all, "Handbook")
-	if _, err := r.Ledger.DeleteDocument(t.Context(), id); err != nil {
+	if _, err := r.Ledger.DeleteDocument(t.Context(), id, 0); err != nil {
 		t.Fatal(err)
 	}
 	check("deleted", all)

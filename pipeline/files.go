@@ -34,7 +34,7 @@ type Files struct {
 // Receive streams body into the blob store while hashing it. Possible ends are
 // those of Intake.Receive, but that files of all types are taken.
 func (fs *Files) Receive(ctx context.Context, filename string, body io.Reader) (voiceassist.Received, error) {
-	r := receipt{blobs: fs.Blobs, prefix: "files/", limit: voiceassist.MaxFileSize, identify: anyType}
+	r := receipt{blobs: fs.Blobs, prefix: userFiles, limit: voiceassist.MaxFileSize, identify: anyType}
 	return r.receive(ctx, filename, body)
 }
 

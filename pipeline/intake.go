@@ -38,7 +38,7 @@ type Intake struct {
 //
 // Except in the first case nothing is left behind.
 func (in *Intake) Receive(ctx context.Context, filename string, body io.Reader) (voiceassist.Received, error) {
-	r := receipt{blobs: in.Blobs, prefix: "originals/", limit: cmp.Or(in.MaxSize, voiceassist.MaxUploadSize), identify: readable}
+	r := receipt{blobs: in.Blobs, prefix: originals, limit: cmp.Or(in.MaxSize, voiceassist.MaxUploadSize), identify: readable}
 	return r.receive(ctx, filename, body)
 }
 

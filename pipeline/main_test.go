@@ -73,10 +73,15 @@ type rig struct {
 
 func newRig(t *testing.T) *rig {
 	t.Helper()
-	db, blobs, log := postgrestest.Open(t), memblob.OpenBucket(nil), slog.New(slog.DiscardHandler)
+	return newRigOn(t, postgrestest.Open(t), qdrant.Options{})
+}
+
+func newRigOn(t *testing.T, db *postgres.DB, o qdrant.Options) *rig {
+	t.Helper()
+	blobs, log := memblob.OpenBucket(nil), slog.New(slog.DiscardHandler)
 	t.Cleanup(func() { _ = blobs.Close() })
 	reader := newPool(t, extract.Options{Args: []string{childArg}, Size: 2})
-	index := openIndex(t, qdrant.Options{})
+	index := openIndex(t, o)
 	broken := &breakable{Index: index, Reader: reader}
 	return &rig{
 		Worker: &Worker{Ledger: db, Index: broken, Reader: broken, Blobs: blobs, TempDir: t.TempDir(), Log: log},

@@ -274,7 +274,7 @@ func TestPartsEndWithTheirJob(t *testing.T) {
 			return err
 		}, 0},
 		{"deleted", func(r *rig, a voiceassist.Accepted) error {
-			_, err := r.Ledger.DeleteDocument(t.Context(), a.Document.ID)
+			_, err := r.Ledger.DeleteDocument(t.Context(), a.Document.ID, 0)
 			return err
 		}, 1},
 	} {

@@ -102,7 +102,7 @@ func TestADeletionIsNeverGivenUp(t *testing.T) {
 	r.deliver(t)
 	whole := r.Index
 	r.Index = brokenIndex{Index: whole, remove: errors.New("it broke off")}
-	job, err := r.Ledger.DeleteDocument(t.Context(), a.Document.ID)
+	job, err := r.Ledger.DeleteDocument(t.Context(), a.Document.ID, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -144,7 +144,7 @@ func TestReindexingEverythingWaitsForNobodyInACircle(t *testing.T) {
 		}
 	}
 	for _, id := range ids[:n/4] {
-		if _, err := r.Ledger.DeleteDocument(t.Context(), id); err != nil {
+		if _, err := r.Ledger.DeleteDocument(t.Context(), id, 0); err != nil {
 			t.Errorf("DeleteDocument = %v", err)
 		}
 	}

@@ -185,7 +185,7 @@ func TestARefreshThatComesTooLateLeavesNothing(t *testing.T) {
 	r.edit(t, id, voiceassist.DocumentEdit{Title: new("Wombat")})
 	r.broken.set(nil, func(ctx context.Context) error {
 		r.broken.set(nil, nil)
-		_, err := r.Ledger.DeleteDocument(ctx, id)
+		_, err := r.Ledger.DeleteDocument(ctx, id, 0)
 		return err
 	})
 	r.deliverAll(t)

@@ -161,6 +161,8 @@ func (w *Worker) work(ctx context.Context, a *attempt) error {
 		return w.refresh(ctx, a)
 	case voiceassist.JobDelete:
 		return w.remove(ctx, a)
+	case voiceassist.JobPurge:
+		return w.purge(ctx, a)
 	}
 	return voiceassist.Fail(voiceassist.ReasonInternal, "This version of the program does not know the job %q.", a.job.Kind)
 }

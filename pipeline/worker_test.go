@@ -167,7 +167,7 @@ func TestADocumentDeletedWhileItIsIndexedLeavesNothing(t *testing.T) {
 	r := newRig(t)
 	a := r.upload(t, "a.txt", leaflet)
 	r.broken.set(nil, func(ctx context.Context) error {
-		_, err := r.Ledger.DeleteDocument(ctx, a.Document.ID)
+		_, err := r.Ledger.DeleteDocument(ctx, a.Document.ID, 0)
 		return err
 	})
 	r.deliver(t) // the upsert lands after the deletion
@@ -194,7 +194,7 @@ func TestDeletionRemovesDocumentTextPointsAndOriginal(t *testing.T) {
 	kept := r.upload(t, "kept.txt", "Another leaflet about asthma.")
 	a := r.upload(t, "a.txt", leaflet)
 	r.deliver(t)
-	if _, err := r.Ledger.DeleteDocument(t.Context(), a.Document.ID); err != nil {
+	if _, err := r.Ledger.DeleteDocument(t.Context(), a.Document.ID, 0); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := r.Ledger.PageText(t.Context(), a.Document.ID, 0, 1); voiceassist.CodeOf(err) != voiceassist.NotFound {

@@ -484,7 +484,7 @@ func TestADocumentsHistoryTellsEverything(t *testing.T) {
 	must(err)
 	_, err = db.Reindex(ctx, nil)
 	must(err)
-	_, err = db.DeleteDocument(ctx, id)
+	_, err = db.DeleteDocument(ctx, id, 0)
 	must(err)
 
 	logs, total, jobs, err := db.DocumentHistory(t.Context(), id, 0, 20)
@@ -503,7 +503,7 @@ func TestADocumentsHistoryTellsEverything(t *testing.T) {
 	if d := cmp.Diff(want, actions); d != "" || total != len(want) {
 		t.Errorf("%d entries (-want +got):\n%s", total, d)
 	}
-	if len(jobs) != 3 || jobs[0].Kind != voiceassist.JobDelete || len(jobs[2].Timeline) == 0 {
+	if len(jobs) != 4 || jobs[0].Kind != voiceassist.JobPurge || jobs[1].Kind != voiceassist.JobDelete || len(jobs[3].Timeline) == 0 {
 		t.Errorf("jobs %+v", jobs)
 	}
 	if _, _, _, err := db.DocumentHistory(t.Context(), uuid.New(), 0, 20); voiceassist.CodeOf(err) != voiceassist.NotFound {

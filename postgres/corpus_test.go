@@ -47,7 +47,7 @@ func TestAnEditChangesWhatItNamesAndTheVersion(t *testing.T) {
 	if _, err := db.UpdateDocument(t.Context(), uuid.New(), voiceassist.DocumentEdit{Title: new("x")}); !errors.Is(err, voiceassist.NotFound) {
 		t.Errorf("an unknown document: %v, want NotFound", err)
 	}
-	if _, err := db.DeleteDocument(t.Context(), d.ID); err != nil {
+	if _, err := db.DeleteDocument(t.Context(), d.ID, 0); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := db.UpdateDocument(t.Context(), d.ID, voiceassist.DocumentEdit{Title: new("x")}); !errors.Is(err, voiceassist.NotFound) {
@@ -102,7 +102,7 @@ func TestEveryChangeOfTheCorpusIsAnotherVersion(t *testing.T) {
 			if _, err := db.UpdateDocument(t.Context(), id, voiceassist.DocumentEdit{Title: new("New")}); err != nil {
 				t.Error(err)
 			}
-			if _, err := db.DeleteDocument(t.Context(), id); err != nil {
+			if _, err := db.DeleteDocument(t.Context(), id, 0); err != nil {
 				t.Error(err)
 			}
 		})

@@ -226,37 +226,6 @@ func (db *DB) Documents(ctx context.Context, f voiceassist.DocumentFilter) (docs
 	return docs, total, classify(err)
 }
 
-// DeleteDocument makes a document invisible at once and returns the job that
-// will take it out of the index, the ledger and the blob store. Work on the
-// document that is under way is cancelled.
-func (db *DB) DeleteDocument(ctx context.Context, id uuid.UUID) (jobID uuid.UUID, err error) {
-	err = db.tx(ctx, func(tx pgx.Tx) error {
-		tag, err := tx.Exec(ctx, `
-			UPDATE documents
-			SET deleted_at = now(), updated_at = now()
-			WHERE id = $1 AND deleted_at IS NULL`, id)
-		if err != nil {
-			return err
-		}
-		if tag.RowsAffected() == 0 {
-			return voiceassist.Errorf(voiceassist.NotFound, "document not found")
-		}
-		if err := cancelJobs(ctx, tx, id, "the document was deleted", voiceassist.JobIndex, voiceassist.JobRefresh); err != nil {
-			return err
-		}
-		job, err := addJob(ctx, tx, newJob{document: id, kind: voiceassist.JobDelete, queue: voiceassist.QueueInteractive})
-		if err != nil {
-			return err
-		}
-		jobID = job.ID
-		if err := addAudit(ctx, tx, aboutDocument("document.deleted", id, map[string]any{"job_id": jobID})); err != nil {
-			return err
-		}
-		return corpusChanged(ctx, tx, id)
-	})
-	return jobID, err
-}
-
 // Reindex runs documents through the pipeline again, as a new generation. A
 // document that is being indexed already joins that job. An id that is not a
 // living document's is a NotFound error and nothing is done. nil means all

@@ -43,7 +43,7 @@ func TestDocumentsAreFilteredSortedAndPaged(t *testing.T) {
 	add(t, db, "beta.txt", 2, voiceassist.DocumentMeta{Title: "Lung", SourceType: "paper", Specialty: "pulmonology"})
 	gone := add(t, db, "gone.txt", 3, voiceassist.DocumentMeta{Title: "Gone"})
 	add(t, db, "gamma.txt", 4, voiceassist.DocumentMeta{Title: "heart attack", SourceType: "paper"})
-	if _, err := db.DeleteDocument(t.Context(), gone.Document.ID); err != nil {
+	if _, err := db.DeleteDocument(t.Context(), gone.Document.ID, 0); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []struct {

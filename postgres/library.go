@@ -318,48 +318,6 @@ func (db *DB) Publish(ctx context.Context, a Attempt, p Publication) error {
 	})
 }
 
-// Purge removes what the ledger holds of a tombstoned document's text. Pages
-// stay while another living document has the same bytes. The tombstone stays.
-// WorkedOn reports whether an attempt was under way when the document
-// was deleted: its writes to the index, which cannot be fenced, may still land
-// until its lease would have ended.
-func (db *DB) Purge(ctx context.Context, a Attempt) (workedOn bool, err error) {
-	err = db.tx(ctx, func(tx pgx.Tx) error {
-		if err := fence(ctx, tx, a); err != nil {
-			return err
-		}
-		if _, err := tx.Exec(ctx, `DELETE FROM generations WHERE document_id = $1`, a.DocumentID); err != nil {
-			return err
-		}
-		// Pages without their extraction are read again; the other way round an
-		// upload of the same bytes would find an extraction without pages.
-		for _, table := range []string{"extractions", "pages", "bad_pages"} {
-			if _, err := tx.Exec(ctx, `
-				DELETE FROM `+table+`
-				WHERE sha256 = (SELECT sha256 FROM documents WHERE id = $1)
-					AND NOT EXISTS (
-						SELECT 1
-						FROM documents other
-						JOIN documents gone ON gone.sha256 = other.sha256
-						WHERE gone.id = $1 AND other.deleted_at IS NULL
-					)`, a.DocumentID); err != nil {
-				return err
-			}
-		}
-		if err := corpusChanged(ctx, tx, a.DocumentID); err != nil {
-			return err
-		}
-		return tx.QueryRow(ctx, `
-			SELECT EXISTS (
-				SELECT 1
-				FROM jobs j
-				JOIN documents d ON d.id = j.document_id
-				WHERE d.id = $1 AND j.kind <> 'delete' AND j.started_at IS NOT NULL AND j.completed_at >= d.deleted_at
-			)`, a.DocumentID).Scan(&workedOn)
-	})
-	return workedOn, err
-}
-
 // Indexed calls each with every living document's active generation and its
 // number of passages, in no order: what the index should hold.
 func (db *DB) Indexed(ctx context.Context, each func(documentID uuid.UUID, generation, passages int) error) error {

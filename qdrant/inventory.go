@@ -7,6 +7,8 @@ import (
 
 	"github.com/google/uuid"
 	pb "github.com/qdrant/go-client/qdrant"
+
+	voiceassist "github.com/voiceassist/backend"
 )
 
 // scrollPage is how many points one request of a scroll asks for.
@@ -35,12 +37,7 @@ func (x *Index) count(ctx context.Context, filter *pb.Filter) (int, error) {
 }
 
 // Stored is a point as the index holds it.
-type Stored struct {
-	PassageID  uuid.UUID
-	DocumentID uuid.UUID
-	Generation int
-	Active     bool
-}
+type Stored = voiceassist.StoredPoint
 
 // Scroll lists the points of a document, or of all documents for uuid.Nil,
 // ordered by passage id. An error ends the sequence.

@@ -106,6 +106,24 @@ func (x *Index) DeleteGeneration(ctx context.Context, documentID uuid.UUID, gene
 	return x.deleteWhere(ctx, "delete generation", must(ofDocument(documentID), ofGeneration(generation)))
 }
 
+// DeletePoints removes points by their ids. It is nil for those that are gone.
+func (x *Index) DeletePoints(ctx context.Context, ids []uuid.UUID) error {
+	for batch := range slices.Chunk(ids, scrollPage) {
+		points := make([]*pb.PointId, len(batch))
+		for i, id := range batch {
+			points[i] = pb.NewIDUUID(id.String())
+		}
+		if _, err := x.client.Delete(ctx, &pb.DeletePoints{
+			CollectionName: x.opts.Collection,
+			Wait:           new(true),
+			Points:         pb.NewPointsSelector(points...),
+		}); err != nil {
+			return classify(ctx, "delete points", err)
+		}
+	}
+	return nil
+}
+
 func (x *Index) deleteWhere(ctx context.Context, doing string, filter *pb.Filter) error {
 	_, err := x.client.Delete(ctx, &pb.DeletePoints{
 		CollectionName: x.opts.Collection,

@@ -1,0 +1,100 @@
+package pipeline
+
+import (
+	"context"
+	"log/slog"
+	"runtime"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"gocloud.dev/blob/memblob"
+
+	voiceassist "github.com/voiceassist/backend"
+	"github.com/voiceassist/backend/embedded"
+	"github.com/voiceassist/backend/embedded/qdrantserver"
+	"github.com/voiceassist/backend/postgres"
+	"github.com/voiceassist/backend/postgrestest"
+	"github.com/voiceassist/backend/qdrant"
+	"github.com/voiceassist/backend/redis"
+)
+
+// BenchmarkVerify compares a library of 1,000 documents of 100 passages each
+// that is in order. MB-held is what the heap has grown by in the end: nothing
+// is kept from one verification to the next.
+func BenchmarkVerify(b *testing.B) {
+	const documents, passages = 1000, 100
+	url := postgrestest.URL(b)
+	db, err := postgres.Open(b.Context(), url, postgres.Options{})
+	check(b, err)
+	b.Cleanup(db.Close)
+	conn, err := pgx.Connect(b.Context(), url)
+	check(b, err)
+	b.Cleanup(func() { _ = conn.Close(context.WithoutCancel(b.Context())) })
+	_, err = conn.Exec(b.Context(), `
+		INSERT INTO documents (id, sha256, size, filename, media_type, blob_key, title, state, generation, passage_count)
+		SELECT gen_random_uuid(), lpad(to_hex(n), 64, '0'), 5, 'a.txt', 'text/plain', 'originals/' || n, 'A title', 'indexed', 1, $2
+		FROM generate_series(1, $1::int) AS n`, documents, passages)
+	check(b, err)
+	_, err = conn.Exec(b.Context(), `INSERT INTO generations (document_id, number, engine, chunker) SELECT id, 1, 'text/1', 'test/1' FROM documents`)
+	check(b, err)
+	_, err = conn.Exec(b.Context(), `INSERT INTO pages (sha256, engine, number, text) SELECT sha256, 'text/1', 1, repeat('0123456789', 4 * $1) FROM documents`, passages)
+	check(b, err)
+	_, err = conn.Exec(b.Context(), `
+		INSERT INTO passages (id, document_id, generation, ordinal, page, char_start, char_end, text, tokens)
+		SELECT gen_random_uuid(), d.id, 1, n, 1, 40 * n, 40 * n + 40, repeat('0123456789', 4), 8
+		FROM documents d, generate_series(0, $1 - 1) AS n`, passages)
+	check(b, err)
+	server, err := qdrantserver.New(qdrantserver.Options{})
+	check(b, err)
+	check(b, server.Start("127.0.0.1:0"))
+	b.Cleanup(func() { _ = server.Close(context.WithoutCancel(b.Context())) })
+	index, err := qdrant.Open("http://"+server.Addr(), qdrant.Options{})
+	check(b, err)
+	b.Cleanup(func() { _ = index.Close() })
+	check(b, index.Ensure(b.Context()))
+	var points []voiceassist.Point
+	for p, err := range db.ActivePassages(b.Context(), uuid.Nil) {
+		check(b, err)
+		points = append(points, voiceassist.Point{ID: p.ID, DocumentID: p.DocumentID, Generation: p.Generation, Text: "a text"})
+	}
+	check(b, index.Upsert(b.Context(), points, true))
+	points = slices.Clip(points[:0])
+	blobs := memblob.OpenBucket(nil)
+	b.Cleanup(func() { _ = blobs.Close() })
+	for o, err := range db.Originals(b.Context()) {
+		check(b, err)
+		check(b, blobs.WriteAll(b.Context(), o.BlobKey, []byte("bytes"), nil))
+	}
+	rd, err := embedded.StartRedis(b.Context(), embedded.RedisOptions{})
+	check(b, err)
+	b.Cleanup(rd.Close)
+	client, err := redis.Open(b.Context(), rd.URL())
+	check(b, err)
+	b.Cleanup(func() { _ = client.Close() })
+	v := &Verifier{Ledger: db, Index: index, Blobs: blobs, Queue: client.Queue(), Settle: time.Millisecond, Log: slog.New(slog.DiscardHandler)}
+
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	for b.Loop() {
+		found, err := v.Verify(b.Context(), VerifyOptions{})
+		check(b, err)
+		if len(found.Counts) > 0 || found.Checked["passages"] != documents*passages || found.Checked["points"] != documents*passages {
+			b.Fatalf("checked %v, found %+v", found.Checked, found.Differences[:min(3, len(found.Differences))])
+		}
+	}
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	b.ReportMetric(float64(int64(after.HeapAlloc)-int64(before.HeapAlloc))/1e6, "MB-held")
+	b.ReportMetric(float64(documents*passages)*float64(b.N)/b.Elapsed().Seconds(), "passages/s")
+}
+
+func check(b *testing.B, err error) {
+	b.Helper()
+	if err != nil {
+		b.Fatal(err)
+	}
+}
