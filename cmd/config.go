@@ -48,6 +48,8 @@ type Config struct {
 	MailFrom  string `env:"MAIL_FROM"`
 	PublicURL string `env:"PUBLIC_URL" envDefault:"http://localhost:5173"` // of the web app, for mailed links
 
+	WebhookSecret string `env:"WEBHOOK_SECRET"` // signs webhooks; "": none are sent
+
 	EraseAfter time.Duration `env:"USER_ERASE_AFTER" envDefault:"24h"` // from the deletion of a user
 
 	CORSOrigins    []string `env:"CORS_ORIGINS" envDefault:"http://localhost:5173,http://localhost:5174,http://localhost:3000,https://voiceassist.asimo.io,https://admin.asimo.io,https://docs-voice.asimo.io"`
@@ -159,6 +161,7 @@ func (c Config) faults() []error {
 	add(c.EraseAfter >= 0 && c.EraseAfter <= 365*24*time.Hour, "USER_ERASE_AFTER: want 0s to 8760h")
 	add(c.SessionTTL >= c.RefreshTTL, "SESSION_TTL: want at least REFRESH_TOKEN_TTL")
 	add(hasScheme(c.PublicURL, "http", "https") && c.PublicURL != "", "PUBLIC_URL: want http://… or https://…")
+	add(c.WebhookSecret == "" || len(c.WebhookSecret) >= 16, "WEBHOOK_SECRET: it has %d bytes; it takes at least 16", len(c.WebhookSecret))
 	if c.SMTPURL != "" {
 		err := mail.CheckURL(c.SMTPURL)
 		add(err == nil, "SMTP_URL: %v", err)

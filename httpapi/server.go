@@ -30,6 +30,10 @@ type Options struct {
 	Library  Library
 	Searcher Searcher
 
+	Batches   Batches
+	Webhooks  bool         // whether webhooks can be signed
+	MailReady func() error // whether mails can be sent; nil: they can
+
 	Users      Users
 	Figures    Figures
 	EraseAfter time.Duration // how long a deleted user can be taken back

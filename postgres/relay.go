@@ -64,6 +64,7 @@ func claimDue(ctx context.Context, tx pgx.Tx, window int) (owed []Owed, held boo
 			SELECT id, deliveries + 1, kind, queue
 			FROM jobs
 			WHERE state = 'pending' AND published_at IS NULL AND run_at <= now() AND queue = $1
+				AND NOT EXISTS (SELECT 1 FROM lanes l WHERE l.name = jobs.lane AND l.paused_at IS NOT NULL)
 			ORDER BY run_at, id
 			LIMIT $2
 			FOR UPDATE SKIP LOCKED`, q.Name, room+1)
