@@ -44,6 +44,7 @@ func TestMain(m *testing.M) {
 // in child processes. Its parts can be replaced by ones that fail.
 type rig struct {
 	*Worker
+	url    string // of the database
 	in     *Intake
 	index  *qdrant.Index
 	broken *breakable
@@ -51,7 +52,12 @@ type rig struct {
 
 func newRig(t *testing.T) *rig {
 	t.Helper()
-	db, blobs, log := postgrestest.Open(t), memblob.OpenBucket(nil), slog.New(slog.DiscardHandler)
+	url, blobs, log := postgrestest.URL(t), memblob.OpenBucket(nil), slog.New(slog.DiscardHandler)
+	db, err := postgres.Open(t.Context(), url, postgres.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(db.Close)
 	t.Cleanup(func() { _ = blobs.Close() })
 	reader, err := extract.NewPool(extract.Options{Args: []string{childArg}, Size: 2})
 	if err != nil {
@@ -63,7 +69,7 @@ func newRig(t *testing.T) *rig {
 	return &rig{
 		Worker: &Worker{Ledger: db, Index: broken, Reader: broken, Blobs: blobs, TempDir: t.TempDir(), Log: log},
 		in:     &Intake{Ledger: db, Blobs: blobs, MaxSize: 1 << 20, Log: log},
-		index:  index, broken: broken,
+		url:    url, index: index, broken: broken,
 	}
 }
 
