@@ -128,7 +128,7 @@ type openBatchInput struct {
 		More       bool           `json:"more,omitempty" doc:"whether more entries follow in further requests; the batch does not end before"`
 		WebhookURL *string        `json:"webhook_url,omitempty" nullable:"true" maxLength:"2000" doc:"is told of the end, signed with WEBHOOK_SECRET"`
 		Notify     bool           `json:"notify,omitempty" doc:"whether the caller is mailed the end"`
-		Defaults   *batchDefaults `json:"defaults,omitempty" nullable:"true" doc:"for files whose upload does not say otherwise"`
+		Defaults   *batchDefaults `json:"defaults,omitempty" doc:"for files whose upload does not say otherwise"`
 	}
 }
 
@@ -252,9 +252,11 @@ func (s *Server) getBatch(ctx context.Context, in *batchInput) (twins[batchBody]
 }
 
 // changeBatch is a handler that changes a batch and tells the admin panels.
-func (s *Server) changeBatch(event string, change func(context.Context, uuid.UUID) (voiceassist.Batch, error)) handler[batchInput, twins[batchBody]] {
+func (s *Server) changeBatch(event string, change func(Batches, context.Context, uuid.UUID) (voiceassist.Batch, error)) handler[batchInput, twins[batchBody]] {
 	return func(ctx context.Context, in *batchInput) (twins[batchBody], error) {
-		b, err := batchBy(ctx, in, change)
+		b, err := batchBy(ctx, in, func(ctx context.Context, id uuid.UUID) (voiceassist.Batch, error) {
+			return change(s.o.Batches, ctx, id)
+		})
 		if err == nil {
 			s.adminEvent(ctx, event, b.V.ID)
 		}

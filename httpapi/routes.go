@@ -128,11 +128,11 @@ func (s *Server) batchRoutes() {
 	raw(sec, "POST", at+"/{id}/files", admin, "Upload a file of a batch", s.uploadToBatch, takesForm(batchForm...), takesQuery(batchQuery...),
 		status(202), replies[twins[uploadedBody]](202), fails(404, 409))
 	raw(sec, "GET", at+"/{id}/files.csv", viewer, "The files of a batch and their fates, as a file", s.exportBatch, withCookie, produces("text/csv"), fails(404))
-	post(sec, at+"/{id}/pause", admin, "Begin no more work on a batch; files may still come", s.changeBatch("batch.paused", s.o.Batches.PauseBatch), fails(404, 409))
-	post(sec, at+"/{id}/resume", admin, "Go on with a paused batch", s.changeBatch("batch.resumed", s.o.Batches.ResumeBatch), fails(404, 409))
-	post(sec, at+"/{id}/cancel", admin, "Cancel what is unfinished of a batch; what is indexed stays", s.changeBatch("batch.cancelled", s.o.Batches.CancelBatch), fails(404, 409), lasting(answerTimeout))
+	post(sec, at+"/{id}/pause", admin, "Begin no more work on a batch; files may still come", s.changeBatch("batch.paused", Batches.PauseBatch), fails(404, 409))
+	post(sec, at+"/{id}/resume", admin, "Go on with a paused batch", s.changeBatch("batch.resumed", Batches.ResumeBatch), fails(404, 409))
+	post(sec, at+"/{id}/cancel", admin, "Cancel what is unfinished of a batch; what is indexed stays", s.changeBatch("batch.cancelled", Batches.CancelBatch), fails(404, 409), lasting(answerTimeout))
 	post(sec, at+"/{id}/retry", admin, "Run again what failed or was cancelled of a batch", s.retryBatch, fails(404, 409), lasting(answerTimeout))
-	post(sec, at+"/{id}/close", admin, "No more files come", s.changeBatch("batch.closed", s.o.Batches.CloseBatch), fails(404, 409))
+	post(sec, at+"/{id}/close", admin, "No more files come", s.changeBatch("batch.closed", Batches.CloseBatch), fails(404, 409))
 }
 
 func (s *Server) conversationRoutes() {
