@@ -120,16 +120,16 @@ CREATE VIEW batch_accounts AS
 SELECT t.*, t.accepted - t.indexed - t.duplicate - t.skipped - t.failed - t.cancelled - t.in_flight AS imbalance
 FROM (
     SELECT f.batch_id,
-        count(*) AS declared,
-        count(*) FILTER (WHERE f.fate = 'awaited') AS awaited,
-        count(*) FILTER (WHERE f.fate <> 'awaited') AS accepted,
-        count(*) FILTER (WHERE f.fate = 'indexed') AS indexed,
-        count(*) FILTER (WHERE f.fate = 'duplicate') AS duplicate,
-        count(*) FILTER (WHERE f.fate = 'skipped') AS skipped,
-        count(*) FILTER (WHERE f.fate = 'failed') AS failed,
-        count(*) FILTER (WHERE f.fate = 'cancelled') AS cancelled,
-        count(*) FILTER (WHERE f.fate = 'in_flight') AS in_flight
-    FROM batch_fates f
+        sum(f.n)::bigint AS declared,
+        coalesce(sum(f.n) FILTER (WHERE f.fate = 'awaited'), 0)::bigint AS awaited,
+        coalesce(sum(f.n) FILTER (WHERE f.fate <> 'awaited'), 0)::bigint AS accepted,
+        coalesce(sum(f.n) FILTER (WHERE f.fate = 'indexed'), 0)::bigint AS indexed,
+        coalesce(sum(f.n) FILTER (WHERE f.fate = 'duplicate'), 0)::bigint AS duplicate,
+        coalesce(sum(f.n) FILTER (WHERE f.fate = 'skipped'), 0)::bigint AS skipped,
+        coalesce(sum(f.n) FILTER (WHERE f.fate = 'failed'), 0)::bigint AS failed,
+        coalesce(sum(f.n) FILTER (WHERE f.fate = 'cancelled'), 0)::bigint AS cancelled,
+        coalesce(sum(f.n) FILTER (WHERE f.fate = 'in_flight'), 0)::bigint AS in_flight
+    FROM (SELECT batch_id, fate, count(*) AS n FROM batch_fates GROUP BY batch_id, fate) f -- the fate is worked out once
     GROUP BY f.batch_id
 ) t;
 
@@ -137,13 +137,13 @@ FROM (
 CREATE VIEW library_account AS
 SELECT t.*, t.accepted - t.indexed - t.failed - t.cancelled - t.deleted - t.in_flight AS imbalance
 FROM (
-    SELECT count(*) AS accepted,
-        count(*) FILTER (WHERE fate = 'indexed') AS indexed,
-        count(*) FILTER (WHERE fate = 'failed') AS failed,
-        count(*) FILTER (WHERE fate = 'cancelled') AS cancelled,
-        count(*) FILTER (WHERE fate = 'deleted') AS deleted,
-        count(*) FILTER (WHERE fate = 'in_flight') AS in_flight
-    FROM document_fates
+    SELECT coalesce(sum(n), 0)::bigint AS accepted,
+        coalesce(sum(n) FILTER (WHERE fate = 'indexed'), 0)::bigint AS indexed,
+        coalesce(sum(n) FILTER (WHERE fate = 'failed'), 0)::bigint AS failed,
+        coalesce(sum(n) FILTER (WHERE fate = 'cancelled'), 0)::bigint AS cancelled,
+        coalesce(sum(n) FILTER (WHERE fate = 'deleted'), 0)::bigint AS deleted,
+        coalesce(sum(n) FILTER (WHERE fate = 'in_flight'), 0)::bigint AS in_flight
+    FROM (SELECT fate, count(*) AS n FROM document_fates GROUP BY fate) f
 ) t;
 
 -- What somebody outside is to be told: committed with what it tells of, and sent
