@@ -14,6 +14,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -206,6 +207,9 @@ func distinct(files []localFile) []localFile {
 	return kept
 }
 
+// refusals are ends of an upload that another attempt does not change.
+var refusals = []voiceassist.Code{voiceassist.Invalid, voiceassist.UnsupportedMedia, voiceassist.TooLarge}
+
 // uploadAll uploads files into a batch and returns what it is told of those that
 // are refused.
 func (c *client) uploadAll(ctx context.Context, id string, files []localFile) ([]string, error) {
@@ -215,8 +219,7 @@ func (c *client) uploadAll(ctx context.Context, id string, files []localFile) ([
 	for i, f := range files {
 		g.Go(func() error {
 			err := c.uploadFile(ctx, id, f)
-			switch voiceassist.CodeOf(err) {
-			case voiceassist.Invalid, voiceassist.UnsupportedMedia, voiceassist.TooLarge:
+			if slices.Contains(refusals, voiceassist.CodeOf(err)) {
 				messages[i] = fmt.Sprintf("refused    %s: %v", f.Name, err)
 				return nil
 			}

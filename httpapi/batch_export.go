@@ -52,9 +52,7 @@ func (s *Server) exportBatch(c *fiber.Ctx) error {
 func fillFates(buf *bytes.Buffer, next func() (voiceassist.BatchFile, error, bool)) func() error {
 	out, begun := csv.NewWriter(buf), false
 	write := func(cells []string) error {
-		out.Write(cells)
-		out.Flush()
-		return out.Error()
+		return out.WriteAll([][]string{cells})
 	}
 	return func() error {
 		if !begun {

@@ -40,7 +40,7 @@ func TestALargeBatchIsListedAndExportedWithoutBeingHeld(t *testing.T) {
 
 	before := heap()
 	begun = time.Now()
-	req, err := http.NewRequestWithContext(t.Context(), "GET", s.url+"/api/admin/kb/batches/"+id+"/files.csv", http.NoBody)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url+"/api/admin/kb/batches/"+id+"/files.csv", http.NoBody)
 	if err != nil {
 		t.Fatal(err)
 	}

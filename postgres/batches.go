@@ -152,20 +152,40 @@ func list(ctx context.Context, tx pgx.Tx, id uuid.UUID, entries []voiceassist.Ma
 	return nil
 }
 
-// listed returns the files of the entries that list has just added or found.
+// listed returns the files of the entries that list has just added or found, in
+// the order of the entries. They are looked up one by one in the index: of rows
+// that it has no statistics of yet, the planner would compare each with each.
 func listed(ctx context.Context, tx pgx.Tx, id uuid.UUID, entries []voiceassist.ManifestEntry) ([]voiceassist.BatchFile, error) {
 	if len(entries) == 0 {
 		return nil, nil
 	}
 	rows, err := tx.Query(ctx, `
-		SELECT `+batchFileColumns+`
+		SELECT (SELECT f.id FROM batch_files f WHERE f.batch_id = $1 AND f.name = m.name AND f.sha256 = m.sha256)
 		FROM manifest m
-		JOIN batch_fates f ON f.batch_id = $1 AND f.name = m.name AND f.sha256 = m.sha256
 		ORDER BY m.n`, id)
 	if err != nil {
 		return nil, err
 	}
-	return pgx.CollectRows(rows, scanBatchFile)
+	ids, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	if err != nil {
+		return nil, err
+	}
+	if rows, err = tx.Query(ctx, `SELECT `+batchFileColumns+` FROM batch_fates f WHERE f.id = ANY($1)`, ids); err != nil {
+		return nil, err
+	}
+	found, err := pgx.CollectRows(rows, scanBatchFile)
+	if err != nil {
+		return nil, err
+	}
+	at := make(map[int64]voiceassist.BatchFile, len(found))
+	for _, f := range found {
+		at[f.ID] = f
+	}
+	files := make([]voiceassist.BatchFile, len(ids))
+	for i, id := range ids {
+		files[i] = at[id]
+	}
+	return files, nil
 }
 
 // How a batch is locked: its uploads may be at it together, nobody else may.
