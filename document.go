@@ -115,6 +115,7 @@ type DocumentMeta struct {
 	UploadedBy *uuid.UUID
 	Queue      Queue      // "" is QueueDefault
 	BatchID    *uuid.UUID // that the file came with
+	BatchName  string     // the file's name in the batch; "" is Filename
 }
 
 // Lane is whose turn the indexing of the file takes: the batch's, or else its

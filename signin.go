@@ -150,12 +150,14 @@ type MailKind string
 const (
 	MailReset      MailKind = "password_reset"
 	MailInvitation MailKind = "invitation"
+	MailBatchEnded MailKind = "batch_ended"
 )
 
-// Mail is a link for somebody.
+// Mail is a link for somebody, or a text.
 type Mail struct {
 	Kind MailKind
 	To   string
 	Link string // is a secret
 	TTL  time.Duration
+	Text string // of MailBatchEnded, in place of a link
 }

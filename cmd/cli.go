@@ -6,10 +6,8 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"io/fs"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"golang.org/x/term"
@@ -39,7 +37,7 @@ var commands = []command{
 	{"migrate", "", "bring the database at DATABASE_URL up to date", migrate},
 	{"admin", "create [-email ADDRESS] | unlock ADDRESS", "make an administrator, or give one a new password; unlock an account", admin},
 	{"verify", "[--repair] [--deep] [--json] | --audit", "compare ledger, index, files and queue; check the chain of the audit log", verify},
-	{"import", "FILE|DIR...", "upload files and wait until they are indexed", importFiles},
+	{"import", "FILE|DIR...", "upload files as a batch and wait until each is indexed; again to go on", importFiles},
 	{"search", "QUERY", "find passages", search},
 	{"ask", "QUESTION", "ask the library", ask},
 	{"eval", "DIR", "measure retrieval on a set in BEIR form, on a system of its own", eval},
@@ -267,69 +265,6 @@ func ask(ctx context.Context, c call) error {
 	for _, each := range a.Citations {
 		fmt.Fprintf(c.out, "\n[%d] %s, page %d\n    “%s”\n", each.Index, each.Title, each.Page, each.Quote)
 	}
-	return nil
-}
-
-// importFiles uploads every file named or found below a directory named, and
-// tells the fate of each that is not taken.
-func importFiles(ctx context.Context, c call) error {
-	cl, roots, err := connect(ctx, c)
-	if err != nil {
-		return err
-	}
-	taken, duplicates, refused := 0, 0, 0
-	for _, root := range roots {
-		err := filepath.WalkDir(root, func(name string, d fs.DirEntry, err error) error {
-			if err != nil || d.IsDir() {
-				return err
-			}
-			content, err := os.ReadFile(name)
-			if err != nil {
-				return err
-			}
-			up, err := cl.upload(ctx, filepath.Base(name), content, nil)
-			switch {
-			case ctx.Err() != nil:
-				return ctx.Err()
-			case err != nil:
-				refused++
-				fmt.Fprintf(c.out, "refused    %s: %v\n", name, err)
-			case up.Duplicate:
-				duplicates++
-			default:
-				taken++
-			}
-			return nil
-		})
-		if err != nil {
-			return err
-		}
-	}
-	fmt.Fprintf(c.out, "accepted %d, duplicates %d, refused %d; waiting until all are indexed\n", taken, duplicates, refused)
-	if err := cl.awaitIdle(ctx, func(int) {}); err != nil {
-		return err
-	}
-	return cl.tellFailed(ctx, c.out)
-}
-
-// tellFailed lists the documents that failed and why.
-func (c *client) tellFailed(ctx context.Context, out io.Writer) error {
-	var reply struct {
-		Data struct {
-			Documents []struct {
-				Filename      string
-				IndexingError string `json:"indexing_error"`
-			}
-			Total int
-		}
-	}
-	if err := c.get(ctx, "/api/admin/kb/documents?status=failed&limit=100", &reply); err != nil {
-		return err
-	}
-	for _, d := range reply.Data.Documents {
-		fmt.Fprintf(out, "failed     %s: %s\n", d.Filename, d.IndexingError)
-	}
-	fmt.Fprintf(out, "done; %d documents have failed\n", reply.Data.Total)
 	return nil
 }
 

@@ -144,6 +144,10 @@ func serveAPI(ctx context.Context, cfg Config, e *engines, ln net.Listener, log 
 		UndeleteWindow: cfg.UndeleteWindow,
 		Verifier:       e.ledger,
 
+		Batches:   e.ledger,
+		Webhooks:  cfg.WebhookSecret != "",
+		MailReady: mails.Ready,
+
 		Users:      e.ledger,
 		Figures:    kept.figures,
 		EraseAfter: cfg.EraseAfter,
@@ -293,13 +297,23 @@ func work(ctx context.Context, cfg Config, e *engines, log *slog.Logger) error {
 
 // schedule feeds the queue from the ledger, and sweeps, until ctx ends.
 func schedule(ctx context.Context, cfg Config, e *engines, log *slog.Logger) error {
-	e.registry.MustRegister(backlogCollector{e.ledger}, gateCollector{e.ledger}, auditCollector{e.ledger}, verifyCollector{e.ledger})
+	e.registry.MustRegister(
+		backlogCollector{e.ledger}, gateCollector{e.ledger}, noticeCollector{e.ledger},
+		auditCollector{e.ledger}, verifyCollector{e.ledger},
+	)
+	notifier, closeMails, err := e.notifier(ctx, cfg, log)
+	if err != nil {
+		return err
+	}
+	defer closeMails()
 	relay := &pipeline.Relay{Ledger: e.ledger, Queue: e.queue, Window: cfg.RelayWindow, Log: log}
 	sweeper := &pipeline.Sweeper{Ledger: e.ledger, Queue: e.queue, Log: log}
 	return beside(ctx,
 		func(ctx context.Context) error { relay.Run(ctx); return nil },
 		func(ctx context.Context) error { sweeper.Run(ctx); return nil },
-		func(ctx context.Context) error { return keepHouse(ctx, chores(cfg, e, log), log) })
+		func(ctx context.Context) error {
+			return keepHouse(ctx, append(chores(cfg, e, log), batchChores(e, notifier)...), log)
+		})
 }
 
 // closeWithin calls f with a context of its own that lasts d.

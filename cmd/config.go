@@ -49,6 +49,8 @@ type Config struct {
 	MailFrom  string `env:"MAIL_FROM"`
 	PublicURL string `env:"PUBLIC_URL" envDefault:"http://localhost:5173"` // of the web app, for mailed links
 
+	WebhookSecret string `env:"WEBHOOK_SECRET"` // signs webhooks; "": none are sent
+
 	EraseAfter time.Duration `env:"USER_ERASE_AFTER" envDefault:"24h"` // from the deletion of a user
 
 	UndeleteWindow time.Duration `env:"UNDELETE_WINDOW" envDefault:"72h"` // from the deletion of a document; 0 is for good at once
@@ -174,6 +176,7 @@ func (c Config) faults() []error {
 	add(err == nil, "VERIFY_AT: want a time of day in UTC such as 03:00, or off")
 	add(c.SessionTTL >= c.RefreshTTL, "SESSION_TTL: want at least REFRESH_TOKEN_TTL")
 	add(hasScheme(c.PublicURL, "http", "https") && c.PublicURL != "", "PUBLIC_URL: want http://… or https://…")
+	add(c.WebhookSecret == "" || len(c.WebhookSecret) >= 16, "WEBHOOK_SECRET: it has %d bytes; it takes at least 16", len(c.WebhookSecret))
 	if c.SMTPURL != "" {
 		err := mail.CheckURL(c.SMTPURL)
 		add(err == nil, "SMTP_URL: %v", err)

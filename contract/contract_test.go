@@ -32,7 +32,7 @@ func admins(s int) statuses   { return statuses{401, 403, 403, s} }
 // rows is every endpoint and method of both documents and of the contract.
 func rows() []row {
 	return slices.Concat(healthRows, accountRows, userRows, conversationRows, folderRows, fileRows, clinicalRows,
-		libraryRows, panelRows, systemRows, flagRows, cacheRows, voiceRows, integrationRows, aliasRows, leftOutRows)
+		libraryRows, batchRows, panelRows, systemRows, flagRows, cacheRows, voiceRows, integrationRows, aliasRows, leftOutRows)
 }
 
 // TestContract asks for every endpoint as each role, in both profiles.

@@ -176,6 +176,23 @@ func (w *world) make(c *caller, kind string) string {
 		up := must(t, "POST", "/api/admin/kb/documents", "form:file=@broken.pdf:%PDF-1.4 "+nonce(), root)
 		w.await("/api/admin/kb/documents/"+up.field("id"), "status", "failed")
 		return up.field("job_id")
+	case "batch":
+		return must(t, "POST", "/api/admin/kb/batches", `{"name":"A load"}`, root).field("id")
+	case "manifest batch":
+		return must(t, "POST", "/api/admin/kb/batches", `{"name":"A load","files":[`+manifestEntry+`],"more":true}`, root).field("id")
+	case "paused batch":
+		id := w.make(c, "batch")
+		must(t, "POST", "/api/admin/kb/batches/"+id+"/pause", "", root)
+		return id
+	case "failed batch":
+		id := w.make(c, "batch")
+		up := must(t, "POST", "/api/admin/kb/batches/"+id+"/files", "form:file=@broken.pdf:%PDF-1.4 "+nonce(), root)
+		w.await("/api/admin/kb/documents/"+up.field("id"), "status", "failed")
+		return id
+	case "closed batch":
+		id := w.make(c, "batch")
+		must(t, "POST", "/api/admin/kb/batches/"+id+"/close", "", root)
+		return id
 	case "report":
 		return must(t, "POST", "/api/citations/"+w.thing(w.admin(), "citation")+"/report", `{"reason":"wrong_quote"}`, root).field("id")
 	case "flag":

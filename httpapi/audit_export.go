@@ -34,11 +34,12 @@ func (s *Server) exportAudit(c *fiber.Ctx) error {
 		return err
 	}
 	body := &exportReader{}
+	var rows rowWriter
 	switch format {
 	case "csv":
-		body.rows = newCSVRows(&body.buf)
+		rows = newCSVRows(&body.buf)
 	case "json":
-		body.rows = &jsonRows{out: &body.buf}
+		rows = &jsonRows{out: &body.buf}
 	default:
 		return queryError("format", "must be csv or json")
 	}
@@ -53,8 +54,8 @@ func (s *Server) exportAudit(c *fiber.Ctx) error {
 	s.adminEvent(c.UserContext(), "audit.exported", "")
 	ctx, cancel := context.WithTimeout(c.UserContext(), writeTimeout)
 	next, stop := iter.Pull2(s.o.Audit.EachAudit(ctx, f))
-	body.next, body.close = next, func() { stop(); cancel(); leave() }
-	c.Set("Content-Type", body.rows.mediaType())
+	body.fill, body.close = fillAudit(rows, next), func() { stop(); cancel(); leave() }
+	c.Set("Content-Type", rows.mediaType())
 	c.Set("Content-Disposition", attachment("audit-logs-"+time.Now().UTC().Format("20060102T150405Z")+"."+format))
 	c.Context().SetBodyStream(body, -1)
 	return nil
@@ -86,8 +87,7 @@ func exportEntry(c *fiber.Ctx, format string) voiceassist.AuditEntry {
 // exportReader is the body of an export. It makes a part of it whenever it is
 // read.
 type exportReader struct {
-	rows  rowWriter
-	next  func() (voiceassist.AuditRecord, error, bool)
+	fill  func() error // adds the next row to buf, or the end and io.EOF
 	close func()
 
 	buf bytes.Buffer
@@ -108,19 +108,21 @@ func (e *exportReader) Read(p []byte) (int, error) {
 	return e.buf.Read(p)
 }
 
-// fill adds the next row, or the end.
-func (e *exportReader) fill() error {
-	r, err, more := e.next()
-	if err != nil {
-		return fmt.Errorf("export the audit log: %w", err)
+// fillAudit returns the fill of an export of the audit log.
+func fillAudit(rows rowWriter, next func() (voiceassist.AuditRecord, error, bool)) func() error {
+	return func() error {
+		r, err, more := next()
+		if err != nil {
+			return fmt.Errorf("export the audit log: %w", err)
+		}
+		if more {
+			return rows.row(auditOf(r))
+		}
+		if err := rows.end(); err != nil {
+			return err
+		}
+		return io.EOF
 	}
-	if more {
-		return e.rows.row(auditOf(r))
-	}
-	if err := e.rows.end(); err != nil {
-		return err
-	}
-	return io.EOF
 }
 
 // Close implements io.Closer. fasthttp calls it however the reply ends.

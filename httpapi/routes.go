@@ -10,6 +10,7 @@ func (s *Server) routes() {
 	s.userRoutes()
 	s.libraryRoutes()
 	s.libraryAdminRoutes()
+	s.batchRoutes()
 	s.conversationRoutes()
 	s.folderRoutes()
 	s.fileRoutes()
@@ -118,6 +119,25 @@ func (s *Server) libraryAdminRoutes() {
 	post(sec, "/api/admin/kb/jobs/{id}/retry", admin, "Run a failed job again", s.retryJob)
 	get(sec, "/api/admin/kb/stats", viewer, "Figures of the knowledge base", s.libraryStats)
 	raw(sec, "DELETE", "/api/admin/kb/{id<guid>}", admin, "Delete a document (v1)", s.deleteDocumentV1, replies[deletedBody](200))
+}
+
+// Loads of many files.
+func (s *Server) batchRoutes() {
+	sec := section{s, "Batches"}
+	const at = "/api/admin/kb/batches"
+	get(sec, at, viewer, "List batches", s.listBatches)
+	post(sec, at, admin, "Open a batch, with a manifest or without", s.openBatch, status(201), takes(maxManifestBytes))
+	get(sec, at+"/{id}", viewer, "A batch with its account", s.getBatch, fails(404))
+	post(sec, at+"/{id}/manifest", admin, "List more files of a batch", s.extendBatch, takes(maxManifestBytes), fails(404, 409))
+	get(sec, at+"/{id}/files", viewer, "The files of a batch and their fates", s.listBatchFiles, fails(404))
+	raw(sec, "POST", at+"/{id}/files", admin, "Upload a file of a batch", s.uploadToBatch, takesForm(batchForm...), takesQuery(batchQuery...),
+		status(202), replies[twins[uploadedBody]](202), fails(404, 409))
+	raw(sec, "GET", at+"/{id}/files.csv", viewer, "The files of a batch and their fates, as a file", s.exportBatch, withCookie, produces("text/csv"), fails(404))
+	post(sec, at+"/{id}/pause", admin, "Begin no more work on a batch; files may still come", s.changeBatch("batch.paused", Batches.PauseBatch), fails(404, 409))
+	post(sec, at+"/{id}/resume", admin, "Go on with a paused batch", s.changeBatch("batch.resumed", Batches.ResumeBatch), fails(404, 409))
+	post(sec, at+"/{id}/cancel", admin, "Cancel what is unfinished of a batch; what is indexed stays", s.changeBatch("batch.cancelled", Batches.CancelBatch), fails(404, 409), lasting(answerTimeout))
+	post(sec, at+"/{id}/retry", admin, "Run again what failed or was cancelled of a batch", s.retryBatch, fails(404, 409), lasting(answerTimeout))
+	post(sec, at+"/{id}/close", admin, "No more files come", s.changeBatch("batch.closed", Batches.CloseBatch), fails(404, 409))
 }
 
 func (s *Server) conversationRoutes() {

@@ -34,6 +34,10 @@ type Options struct {
 	UndeleteWindow time.Duration // how long a deleted document can be brought back; 0: not at all
 	Verifier       Verifier
 
+	Batches   Batches
+	Webhooks  bool         // whether webhooks can be signed
+	MailReady func() error // whether mails can be sent; nil: they can
+
 	Users      Users
 	Figures    Figures
 	EraseAfter time.Duration // how long a deleted user can be taken back

@@ -105,6 +105,7 @@ func startWith(t *testing.T, people func(*accounts.Options), change ...func(*htt
 		Accounts: service,
 		Library:  s.library,
 		Ledger:   s.library,
+		Batches:  db,
 		Searcher: s.library,
 		Chats:    db,
 		Users:    db,

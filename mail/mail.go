@@ -217,6 +217,25 @@ func (s *Sender) Send(ctx context.Context, m voiceassist.Mail) {
 	}
 }
 
+// Deliver sends a mail beside the queue and waits until the server has taken it.
+// The error says, without anything personal, why it has not; one attempt is made.
+func (s *Sender) Deliver(ctx context.Context, m voiceassist.Mail) error {
+	if s.server == nil {
+		s.outcome.WithLabelValues(unconfigured).Inc()
+		return errors.New("SMTP_URL is not set")
+	}
+	msg, err := s.compose(m)
+	if err != nil {
+		return err
+	}
+	if err := s.hand(ctx, msg); err != nil {
+		s.outcome.WithLabelValues(lost).Inc()
+		return err
+	}
+	s.outcome.WithLabelValues(sent).Inc()
+	return nil
+}
+
 // giveUp counts and logs a mail that is lost, without saying whose it was.
 func (s *Sender) giveUp(ctx context.Context, m voiceassist.Mail, outcome string, why error) {
 	s.outcome.WithLabelValues(outcome).Inc()

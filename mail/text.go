@@ -11,7 +11,7 @@ import (
 )
 
 // wording is what a kind of mail says. The body takes the life of the link and
-// the link.
+// the link; that of a notice comes with it.
 type wording struct{ subject, body string }
 
 var wordings = map[voiceassist.MailKind]wording{
@@ -29,6 +29,7 @@ password and make your account; it works once.
 
 If you did not expect this, do nothing.
 `},
+	voiceassist.MailBatchEnded: {subject: "A VoiceAssist batch has ended"},
 }
 
 // compose writes a mail.
@@ -45,7 +46,11 @@ func (s *Sender) compose(m voiceassist.Mail) (*gomail.Msg, error) {
 	msg.Subject(words.subject)
 	msg.SetDate()
 	msg.SetMessageID()
-	msg.SetBodyString(gomail.TypeTextPlain, fmt.Sprintf(words.body, life(m.TTL), m.Link))
+	text := m.Text
+	if text == "" {
+		text = fmt.Sprintf(words.body, life(m.TTL), m.Link)
+	}
+	msg.SetBodyString(gomail.TypeTextPlain, text)
 	return msg, nil
 }
 

@@ -34,17 +34,12 @@ type ledgerRig struct {
 func newLedgerRig(t *testing.T) *ledgerRig {
 	t.Helper()
 	url := postgrestest.URL(t)
-	db, err := postgres.Open(t.Context(), url, postgres.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(db.Close)
 	conn, err := pgx.Connect(t.Context(), url)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close(context.WithoutCancel(t.Context())) })
-	r := &ledgerRig{rig: newRigOn(t, db, qdrant.Options{Dim: openaitest.Dim}), conn: conn, embedder: &countingEmbedder{}}
+	r := &ledgerRig{rig: newRigOn(t, url, qdrant.Options{Dim: openaitest.Dim}), conn: conn, embedder: &countingEmbedder{}}
 	r.Embedder = r.embedder
 	r.queue, _ = openQueue(t)
 	return r

@@ -66,6 +66,7 @@ func serve(engines map[string]voiceassist.TextEngine) int {
 // in child processes. Its parts can be replaced by ones that fail.
 type rig struct {
 	*Worker
+	url    string // of the database
 	in     *Intake
 	index  *qdrant.Index
 	broken *breakable
@@ -73,12 +74,18 @@ type rig struct {
 
 func newRig(t *testing.T) *rig {
 	t.Helper()
-	return newRigOn(t, postgrestest.Open(t), qdrant.Options{})
+	return newRigOn(t, postgrestest.URL(t), qdrant.Options{})
 }
 
-func newRigOn(t *testing.T, db *postgres.DB, o qdrant.Options) *rig {
+// newRigOn is a rig on the ledger at url.
+func newRigOn(t *testing.T, url string, o qdrant.Options) *rig {
 	t.Helper()
 	blobs, log := memblob.OpenBucket(nil), slog.New(slog.DiscardHandler)
+	db, err := postgres.Open(t.Context(), url, postgres.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(db.Close)
 	t.Cleanup(func() { _ = blobs.Close() })
 	reader := newPool(t, extract.Options{Args: []string{childArg}, Size: 2})
 	index := openIndex(t, o)
@@ -86,7 +93,7 @@ func newRigOn(t *testing.T, db *postgres.DB, o qdrant.Options) *rig {
 	return &rig{
 		Worker: &Worker{Ledger: db, Index: broken, Reader: broken, Blobs: blobs, TempDir: t.TempDir(), Log: log},
 		in:     &Intake{Ledger: db, Blobs: blobs, MaxSize: 1 << 20, Log: log},
-		index:  index, broken: broken,
+		url:    url, index: index, broken: broken,
 	}
 }
 

@@ -35,17 +35,24 @@ func scanDocument(row pgx.CollectableRow) (voiceassist.Document, error) {
 // AddDocument takes a received upload into the ledger, with the job that will
 // index it. The same bytes as a living document's are a duplicate of it: a
 // failed one is tried again from the new bytes, any other stays as it is.
-// obsolete is the key of a blob that nothing refers to any more, or "".
+// obsolete is the key of a blob that nothing refers to any more, or "". With a
+// batch, the batch's account changes with the library or not at all; it is
+// NotFound, a Conflict if the batch takes no files, or Invalid if its manifest
+// has no such file.
 func (db *DB) AddDocument(ctx context.Context, r voiceassist.Received, m voiceassist.DocumentMeta) (a voiceassist.Accepted, obsolete string, err error) {
-	err = db.tx(ctx, func(tx pgx.Tx) error {
-		a, obsolete, err = addDocument(ctx, tx, r, m)
+	add := addDocument
+	if m.BatchID != nil {
+		add = addBatchDocument
+	}
+	once := func(tx pgx.Tx) error {
+		a, obsolete, err = add(ctx, tx, r, m)
 		return err
-	})
-	if violates(err, "documents_sha256_key") { // somebody committed the same bytes a moment ago
-		err = db.tx(ctx, func(tx pgx.Tx) error {
-			a, obsolete, err = addDocument(ctx, tx, r, m)
-			return err
-		})
+	}
+	if err = db.tx(ctx, once); violates(err, "documents_sha256_key") { // somebody committed the same bytes a moment ago
+		err = db.tx(ctx, once)
+	}
+	if other, ok := errors.AsType[*otherFile](err); ok {
+		err = errors.Join(other.refusal(), db.noteOtherFile(ctx, other))
 	}
 	return a, obsolete, err
 }
@@ -273,7 +280,7 @@ func (db *DB) reindexAll(ctx context.Context) (jobs []voiceassist.Job, err error
 }
 
 func reindexSome(ctx context.Context, tx pgx.Tx, documents []uuid.UUID) ([]voiceassist.Job, error) {
-	jobs, err := addJobs(ctx, tx, documents)
+	jobs, err := addJobs(ctx, tx, documents, "reindex")
 	if err != nil {
 		return nil, err
 	}

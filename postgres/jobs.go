@@ -66,17 +66,18 @@ func addJob(ctx context.Context, tx pgx.Tx, new newJob) (voiceassist.Job, error)
 	return pgx.CollectExactlyOneRow(rows, scanJob)
 }
 
-// addJobs adds an index job to every document, or finds the one it has.
-func addJobs(ctx context.Context, tx pgx.Tx, documents []uuid.UUID) ([]voiceassist.Job, error) {
+// addJobs adds an index job in a lane to every document, or finds the one it
+// has.
+func addJobs(ctx context.Context, tx pgx.Tx, documents []uuid.UUID, lane string) ([]voiceassist.Job, error) {
 	jobs := make([]uuid.UUID, len(documents))
 	for i := range jobs {
 		jobs[i] = uuid.Must(uuid.NewV7())
 	}
 	if _, err := tx.Exec(ctx, `
 		INSERT INTO jobs (id, document_id, kind, queue, lane)
-		SELECT job, document, 'index', 'bulk', 'reindex'
+		SELECT job, document, 'index', 'bulk', $3
 		FROM unnest($1::uuid[], $2::uuid[]) AS new (job, document)
-		ON CONFLICT (document_id, kind) WHERE `+unfinished+` DO NOTHING`, jobs, documents); err != nil {
+		ON CONFLICT (document_id, kind) WHERE `+unfinished+` DO NOTHING`, jobs, documents, lane); err != nil {
 		return nil, err
 	}
 	if _, err := tx.Exec(ctx, `SELECT pg_notify('`+JobsChannel+`', '')`); err != nil {

@@ -40,7 +40,8 @@ func resumeLane(ctx context.Context, tx pgx.Tx, lane string) error {
 func (db *DB) Backlogs(ctx context.Context) (map[voiceassist.Queue]voiceassist.Backlog, error) {
 	rows, err := db.pool.Query(ctx, `
 		SELECT q.name, q.rate, q.waiting > 0,
-			count(*) FILTER (WHERE state = 'pending'),
+			-- Purges of deleted documents wait for days and are no backlog.
+			count(*) FILTER (WHERE state = 'pending' AND (kind <> 'purge' OR run_at <= now())),
 			count(*) FILTER (WHERE state = 'running'),
 			count(*) FILTER (WHERE state = 'pending' AND published_at IS NOT NULL),
 			count(*) FILTER (WHERE state = 'pending' AND gate <> ''),

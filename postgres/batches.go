@@ -1,0 +1,489 @@
+package postgres
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	voiceassist "github.com/voiceassist/backend"
+)
+
+const batchColumns = `
+	b.id, b.name, b.manifest, b.more, b.source_type, b.specialty, b.category, b.author, b.webhook_url, b.notify,
+	b.created_by, b.created_at, b.paused_at, b.cancelled_at, b.closed_at, b.ended_at`
+
+// scanBatch leaves the account to addAccounts.
+func scanBatch(row pgx.CollectableRow) (voiceassist.Batch, error) {
+	var b voiceassist.Batch
+	d := &b.Defaults
+	err := row.Scan(&b.ID, &b.Name, &b.Manifest, &b.More, &d.SourceType, &d.Specialty, &d.Category, &d.Author, &b.WebhookURL, &b.Notify,
+		&b.CreatedBy, &b.CreatedAt, &b.PausedAt, &b.CancelledAt, &b.ClosedAt, &b.EndedAt)
+	return b, err
+}
+
+// addAccounts counts what has become of the files of some batches.
+func addAccounts(ctx context.Context, tx pgx.Tx, batches []voiceassist.Batch) error {
+	ids, at := make([]uuid.UUID, len(batches)), make(map[uuid.UUID]*voiceassist.BatchAccount, len(batches))
+	for i := range batches {
+		ids[i] = batches[i].ID
+		at[ids[i]] = &batches[i].Account
+	}
+	rows, err := tx.Query(ctx, `
+		SELECT batch_id, declared, awaited, accepted, indexed, duplicate, skipped, failed, cancelled, in_flight, imbalance
+		FROM batch_accounts
+		WHERE batch_id = ANY($1)`, ids)
+	if err != nil {
+		return err
+	}
+	var id uuid.UUID
+	var a voiceassist.BatchAccount
+	_, err = pgx.ForEachRow(rows, []any{
+		&id, &a.Declared, &a.Awaited, &a.Accepted, &a.Indexed, &a.Duplicate, &a.Skipped, &a.Failed, &a.Cancelled, &a.InFlight, &a.Imbalance,
+	}, func() error {
+		*at[id] = a
+		return nil
+	})
+	return err
+}
+
+// OpenBatch adds a batch with the first entries of its manifest, at most
+// MaxManifestChunk, and returns it with the files of these entries in their
+// order. Files that the library has already are duplicates and need not come.
+func (db *DB) OpenBatch(ctx context.Context, b voiceassist.Batch, entries []voiceassist.ManifestEntry) (opened voiceassist.Batch, files []voiceassist.BatchFile, err error) {
+	err = db.tx(ctx, func(tx pgx.Tx) error {
+		id := uuid.Must(uuid.NewV7())
+		d := b.Defaults
+		if _, err := tx.Exec(ctx, `
+			INSERT INTO batches (id, name, manifest, more, source_type, specialty, category, author, webhook_url, notify, created_by)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
+			id, b.Name, b.Manifest, b.More, d.SourceType, d.Specialty, d.Category, d.Author, b.WebhookURL, b.Notify, b.CreatedBy); err != nil {
+			return err
+		}
+		if err := list(ctx, tx, id, entries); err != nil {
+			return err
+		}
+		if err := addAudit(ctx, tx, aboutBatch("batch.opened", id, map[string]any{"files": len(entries), "webhook": b.WebhookURL != ""})); err != nil {
+			return err
+		}
+		if files, err = listed(ctx, tx, id, entries); err != nil {
+			return err
+		}
+		opened, err = batch(ctx, tx, id)
+		return err
+	})
+	return opened, files, err
+}
+
+// ExtendBatch adds entries to the manifest of a batch that takes files, and
+// notes whether more are to come. What is listed already stays as it is, so a
+// request may be sent again. It is a Conflict for a batch that has no manifest.
+func (db *DB) ExtendBatch(ctx context.Context, id uuid.UUID, entries []voiceassist.ManifestEntry, more bool) (b voiceassist.Batch, files []voiceassist.BatchFile, err error) {
+	err = db.tx(ctx, func(tx pgx.Tx) error {
+		if b, err = lockBatch(ctx, tx, id, exclusively); err != nil {
+			return err
+		}
+		if err := b.TakesFiles(); err != nil {
+			return err
+		}
+		if !b.Manifest {
+			return voiceassist.Errorf(voiceassist.Conflict, "the batch was opened without a manifest")
+		}
+		if _, err := tx.Exec(ctx, `UPDATE batches SET more = $2 WHERE id = $1`, id, more); err != nil {
+			return err
+		}
+		if err := list(ctx, tx, id, entries); err != nil {
+			return err
+		}
+		if err := addAudit(ctx, tx, aboutBatch("batch.extended", id, map[string]any{"files": len(entries)})); err != nil {
+			return err
+		}
+		if files, err = listed(ctx, tx, id, entries); err != nil {
+			return err
+		}
+		b, err = batch(ctx, tx, id)
+		return err
+	})
+	return b, files, err
+}
+
+// aboutBatch is an audit entry about a batch, without its name.
+func aboutBatch(action string, id uuid.UUID, details map[string]any) voiceassist.AuditEntry {
+	return voiceassist.AuditEntry{Action: action, ResourceType: "batch", ResourceID: id.String(), Details: details}
+}
+
+// list adds entries to a manifest. They are copied into a table of the
+// transaction first: COPY takes thousands in one go, and cannot skip those that
+// are listed already.
+func list(ctx context.Context, tx pgx.Tx, id uuid.UUID, entries []voiceassist.ManifestEntry) error {
+	if len(entries) == 0 {
+		return nil
+	}
+	if _, err := tx.Exec(ctx, `CREATE TEMPORARY TABLE manifest (n integer, name text, size bigint, sha256 text) ON COMMIT DROP`); err != nil {
+		return err
+	}
+	if _, err := tx.CopyFrom(ctx, pgx.Identifier{"manifest"}, []string{"n", "name", "size", "sha256"},
+		pgx.CopyFromSlice(len(entries), func(i int) ([]any, error) {
+			return []any{i, entries[i].Name, entries[i].Size, entries[i].SHA256}, nil
+		})); err != nil {
+		return err
+	}
+	if _, err := tx.Exec(ctx, `ANALYZE manifest`); err != nil {
+		return err
+	}
+	if _, err := tx.Exec(ctx, `
+		INSERT INTO batch_files (batch_id, name, size, sha256, state, document_id, received_at)
+		SELECT $1, m.name, m.size, m.sha256,
+			CASE WHEN d.id IS NULL THEN 'awaited' ELSE 'duplicate' END, d.id, CASE WHEN d.id IS NOT NULL THEN now() END
+		FROM manifest m
+		LEFT JOIN documents d ON d.sha256 = m.sha256 AND d.deleted_at IS NULL AND d.state NOT IN ('failed', 'cancelled')
+		ORDER BY m.n
+		ON CONFLICT (batch_id, name, sha256) DO NOTHING`, id); err != nil {
+		return err
+	}
+	var n int
+	if err := tx.QueryRow(ctx, `SELECT count(*) FROM batch_files WHERE batch_id = $1`, id).Scan(&n); err != nil {
+		return err
+	}
+	if n > voiceassist.MaxBatchFiles {
+		return voiceassist.FieldError("files", "a batch has at most %d files", voiceassist.MaxBatchFiles)
+	}
+	return nil
+}
+
+// listed returns the files of the entries that list has just added or found, in
+// the order of the entries. They are looked up one by one in the index: of rows
+// that it has no statistics of yet, the planner would compare each with each.
+func listed(ctx context.Context, tx pgx.Tx, id uuid.UUID, entries []voiceassist.ManifestEntry) ([]voiceassist.BatchFile, error) {
+	if len(entries) == 0 {
+		return nil, nil
+	}
+	rows, err := tx.Query(ctx, `
+		SELECT (SELECT f.id FROM batch_files f WHERE f.batch_id = $1 AND f.name = m.name AND f.sha256 = m.sha256)
+		FROM manifest m
+		ORDER BY m.n`, id)
+	if err != nil {
+		return nil, err
+	}
+	ids, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	if err != nil {
+		return nil, err
+	}
+	if rows, err = tx.Query(ctx, `SELECT `+batchFileColumns+` FROM batch_fates f WHERE f.id = ANY($1)`, ids); err != nil {
+		return nil, err
+	}
+	found, err := pgx.CollectRows(rows, scanBatchFile)
+	if err != nil {
+		return nil, err
+	}
+	at := make(map[int64]voiceassist.BatchFile, len(found))
+	for _, f := range found {
+		at[f.ID] = f
+	}
+	files := make([]voiceassist.BatchFile, len(ids))
+	for i, id := range ids {
+		files[i] = at[id]
+	}
+	return files, nil
+}
+
+// How a batch is locked: its uploads may be at it together, nobody else may.
+const (
+	together    = "FOR SHARE"
+	exclusively = "FOR NO KEY UPDATE"
+)
+
+// lockBatch locks a batch for the rest of tx, unless how is "", and returns it
+// without its account, or NotFound. It is locked before documents and jobs.
+func lockBatch(ctx context.Context, tx pgx.Tx, id uuid.UUID, how string) (voiceassist.Batch, error) {
+	rows, err := tx.Query(ctx, `SELECT `+batchColumns+` FROM batches b WHERE b.id = $1 `+how, id)
+	if err != nil {
+		return voiceassist.Batch{}, err
+	}
+	b, err := pgx.CollectExactlyOneRow(rows, scanBatch)
+	if err != nil {
+		return b, notFound(err, "batch")
+	}
+	return b, nil
+}
+
+func batch(ctx context.Context, tx pgx.Tx, id uuid.UUID) (voiceassist.Batch, error) {
+	rows, err := tx.Query(ctx, `SELECT `+batchColumns+` FROM batches b WHERE b.id = $1`, id)
+	if err != nil {
+		return voiceassist.Batch{}, err
+	}
+	found, err := pgx.CollectRows(rows, scanBatch)
+	if err != nil {
+		return voiceassist.Batch{}, err
+	}
+	if len(found) == 0 {
+		return voiceassist.Batch{}, voiceassist.Errorf(voiceassist.NotFound, "batch not found")
+	}
+	err = addAccounts(ctx, tx, found)
+	return found[0], err
+}
+
+// rateOver is how far back the rate of a batch looks.
+const rateOver = 5 * time.Minute
+
+// Batch returns a batch with its account and its rate, or NotFound.
+func (db *DB) Batch(ctx context.Context, id uuid.UUID) (b voiceassist.Batch, err error) {
+	err = db.tx(ctx, func(tx pgx.Tx) error {
+		if b, err = batch(ctx, tx, id); err != nil {
+			return err
+		}
+		return tx.QueryRow(ctx, `
+			SELECT count(*) / greatest(extract(epoch FROM least(now() - $2, $3::interval)) / 60, 1.0 / 60)::float8
+			FROM batch_fates
+			WHERE batch_id = $1 AND finished_at > now() - $3::interval`, id, b.CreatedAt, rateOver).Scan(&b.Rate)
+	})
+	return b, err
+}
+
+// CheckBatch returns nil if a batch takes files; a Conflict or NotFound if not.
+func (db *DB) CheckBatch(ctx context.Context, id uuid.UUID) error {
+	return db.tx(ctx, func(tx pgx.Tx) error {
+		b, err := lockBatch(ctx, tx, id, "")
+		if err != nil {
+			return err
+		}
+		return b.TakesFiles()
+	})
+}
+
+// Batches returns the batches that f selects, newest first, and how many there
+// are in all.
+func (db *DB) Batches(ctx context.Context, f voiceassist.BatchFilter) (batches []voiceassist.Batch, total int, err error) {
+	const where = ` ($1 = '' OR b.name = $1) AND (NOT $2 OR b.ended_at IS NULL) `
+	err = db.tx(ctx, func(tx pgx.Tx) error {
+		if err := tx.QueryRow(ctx, `SELECT count(*) FROM batches b WHERE`+where, f.Name, f.Open).Scan(&total); err != nil {
+			return err
+		}
+		rows, err := tx.Query(ctx, `
+			SELECT `+batchColumns+`
+			FROM batches b
+			WHERE`+where+`
+			ORDER BY b.created_at DESC, b.id DESC
+			LIMIT $3 OFFSET $4`, f.Name, f.Open, f.Limit, f.Offset)
+		if err != nil {
+			return err
+		}
+		if batches, err = pgx.CollectRows(rows, scanBatch); err != nil {
+			return err
+		}
+		return addAccounts(ctx, tx, batches)
+	})
+	return batches, total, err
+}
+
+// PauseBatch keeps work on a batch from beginning. Files may still come. It is
+// a Conflict for one that is paused, cancelled or has ended.
+func (db *DB) PauseBatch(ctx context.Context, id uuid.UUID) (voiceassist.Batch, error) {
+	return db.changeBatch(ctx, id, "batch.paused", func(tx pgx.Tx, b voiceassist.Batch) error {
+		if b.State() != voiceassist.BatchOpen && b.State() != voiceassist.BatchClosed {
+			return voiceassist.Errorf(voiceassist.Conflict, "the batch is %s", b.State())
+		}
+		if _, err := tx.Exec(ctx, `UPDATE batches SET paused_at = now() WHERE id = $1`, id); err != nil {
+			return err
+		}
+		return pauseLane(ctx, tx, batchLane(id))
+	})
+}
+
+// ResumeBatch lets work on a paused batch begin again, or is a Conflict.
+func (db *DB) ResumeBatch(ctx context.Context, id uuid.UUID) (voiceassist.Batch, error) {
+	return db.changeBatch(ctx, id, "batch.resumed", func(tx pgx.Tx, b voiceassist.Batch) error {
+		if b.PausedAt == nil {
+			return voiceassist.Errorf(voiceassist.Conflict, "the batch is not paused")
+		}
+		if _, err := tx.Exec(ctx, `UPDATE batches SET paused_at = NULL WHERE id = $1`, id); err != nil {
+			return err
+		}
+		return resumeLane(ctx, tx, batchLane(id))
+	})
+}
+
+// CloseBatch says that no more files come: those still awaited stay so for
+// good. Closing again changes nothing; a cancelled batch is a Conflict.
+func (db *DB) CloseBatch(ctx context.Context, id uuid.UUID) (voiceassist.Batch, error) {
+	return db.changeBatch(ctx, id, "batch.closed", func(tx pgx.Tx, b voiceassist.Batch) error {
+		if b.CancelledAt != nil {
+			return voiceassist.Errorf(voiceassist.Conflict, "the batch was cancelled")
+		}
+		_, err := tx.Exec(ctx, `UPDATE batches SET closed_at = coalesce(closed_at, now()), more = false WHERE id = $1`, id)
+		return err
+	})
+}
+
+// changeBatch changes a batch that is locked, audits that, and returns it.
+func (db *DB) changeBatch(ctx context.Context, id uuid.UUID, action string, change func(pgx.Tx, voiceassist.Batch) error) (b voiceassist.Batch, err error) {
+	err = db.tx(ctx, func(tx pgx.Tx) error {
+		if b, err = lockBatch(ctx, tx, id, exclusively); err != nil {
+			return err
+		}
+		if err := change(tx, b); err != nil {
+			return err
+		}
+		if err := addAudit(ctx, tx, aboutBatch(action, id, nil)); err != nil {
+			return err
+		}
+		b, err = batch(ctx, tx, id)
+		return err
+	})
+	return b, err
+}
+
+// batchLane is the lane of the jobs of a batch.
+func batchLane(id uuid.UUID) string { return voiceassist.DocumentMeta{BatchID: &id}.Lane() }
+
+// batchStep is how many documents of a batch one transaction changes.
+const batchStep = 1000
+
+// CancelBatch ends what is unfinished of a batch: files that have not come never
+// do, documents that are not indexed are cancelled, those that are stay. It
+// takes the documents some at a time, each part in a transaction of its own; if
+// it is broken off, EndBatches goes on. Cancelling again changes nothing; a batch
+// that has ended is a Conflict.
+func (db *DB) CancelBatch(ctx context.Context, id uuid.UUID) (voiceassist.Batch, error) {
+	if err := db.tx(ctx, func(tx pgx.Tx) error {
+		b, err := lockBatch(ctx, tx, id, exclusively)
+		switch {
+		case err != nil || b.CancelledAt != nil:
+			return err
+		case b.EndedAt != nil:
+			return voiceassist.Errorf(voiceassist.Conflict, "the batch has ended")
+		}
+		if _, err := tx.Exec(ctx, `UPDATE batches SET cancelled_at = now(), paused_at = NULL, more = false WHERE id = $1`, id); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, `
+			UPDATE batch_files
+			SET state = 'cancelled', reason = 'withdrawn', message = 'The batch was cancelled before this file came.'
+			WHERE batch_id = $1 AND state = 'awaited'`, id); err != nil {
+			return err
+		}
+		if err := resumeLane(ctx, tx, batchLane(id)); err != nil { // for when it is retried
+			return err
+		}
+		return addAudit(ctx, tx, aboutBatch("batch.cancelled", id, nil))
+	}); err != nil {
+		return voiceassist.Batch{}, err
+	}
+	if err := db.cancelBatchWork(ctx, id); err != nil {
+		return voiceassist.Batch{}, err
+	}
+	return db.Batch(ctx, id)
+}
+
+// cancelBatchWork cancels the documents of a batch that are not finished.
+func (db *DB) cancelBatchWork(ctx context.Context, id uuid.UUID) error {
+	_, err := db.eachBatchDocument(ctx, id, []string{"uploaded", "processing"}, func(tx pgx.Tx, documents []uuid.UUID) error {
+		if _, err := tx.Exec(ctx, `
+			WITH ended AS (
+				UPDATE jobs
+				SET state = 'cancelled', lease_until = NULL, completed_at = now(), error_code = 'cancelled', error_message = $2
+				WHERE document_id = ANY($1) AND kind IN ('index', 'extract', 'embed') AND state IN ('pending', 'running', 'waiting')
+				RETURNING id, attempts, stage
+			)
+			INSERT INTO job_events (job_id, attempt, stage, result, detail)
+			SELECT id, attempts, stage, 'cancelled', $2 FROM ended`, documents, "its batch was cancelled"); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, `
+			UPDATE documents
+			SET state = CASE WHEN generation > 0 THEN 'indexed' ELSE 'cancelled' END,
+				stage = '', error_code = 'cancelled', error_message = 'Its batch was cancelled.', updated_at = now()
+			WHERE id = ANY($1)`, documents); err != nil {
+			return err
+		}
+		return auditDocuments(ctx, tx, "document.cancelled", documents, id)
+	})
+	return err
+}
+
+// RetryBatch runs again every document of a batch that failed or was cancelled,
+// and returns how many those are. The batch goes on: it is no longer cancelled,
+// and ends again. Files that never came before it was cancelled stay so. It is a
+// Conflict if there is nothing to retry.
+func (db *DB) RetryBatch(ctx context.Context, id uuid.UUID) (b voiceassist.Batch, n int, err error) {
+	n, err = db.eachBatchDocument(ctx, id, []string{"failed", "cancelled"}, func(tx pgx.Tx, documents []uuid.UUID) error {
+		return retryDocuments(ctx, tx, id, documents)
+	})
+	if err != nil {
+		return b, n, err
+	}
+	if n == 0 {
+		return b, 0, voiceassist.Errorf(voiceassist.Conflict, "nothing in the batch has failed or was cancelled")
+	}
+	b, err = db.Batch(ctx, id)
+	return b, n, err
+}
+
+func retryDocuments(ctx context.Context, tx pgx.Tx, batchID uuid.UUID, documents []uuid.UUID) error {
+	if _, err := tx.Exec(ctx, `UPDATE batches SET ended_at = NULL, cancelled_at = NULL WHERE id = $1`, batchID); err != nil {
+		return err
+	}
+	if _, err := tx.Exec(ctx, `
+		UPDATE documents
+		SET state = 'uploaded', stage = '', progress = 0, error_code = '', error_message = '', updated_at = now()
+		WHERE id = ANY($1)`, documents); err != nil {
+		return err
+	}
+	if _, err := addJobs(ctx, tx, documents, batchLane(batchID)); err != nil {
+		return err
+	}
+	return auditDocuments(ctx, tx, "document.retried", documents, batchID)
+}
+
+// auditDocuments notes that the same happened to some documents of a batch.
+func auditDocuments(ctx context.Context, tx pgx.Tx, action string, documents []uuid.UUID, batchID uuid.UUID) error {
+	entries := make([]voiceassist.AuditEntry, len(documents))
+	for i, id := range documents {
+		entries[i] = aboutDocument(action, id, map[string]any{"batch_id": batchID})
+	}
+	return addAudits(ctx, tx, entries)
+}
+
+// eachBatchDocument calls do with the living documents of a batch that are in one
+// of the states, batchStep at a time, each time in a transaction that has locked
+// the batch and then them, and returns how many they were.
+func (db *DB) eachBatchDocument(ctx context.Context, id uuid.UUID, states []string, do func(pgx.Tx, []uuid.UUID) error) (total int, err error) {
+	for last, more := uuid.Nil, true; more; {
+		if err := db.tx(ctx, func(tx pgx.Tx) error {
+			if _, err := lockBatch(ctx, tx, id, exclusively); err != nil {
+				return err
+			}
+			documents, err := batchDocuments(ctx, tx, id, states, last)
+			if more = len(documents) > 0; err != nil || !more {
+				return err
+			}
+			last = documents[len(documents)-1]
+			total += len(documents)
+			return do(tx, documents)
+		}); err != nil {
+			return total, err
+		}
+	}
+	return total, nil
+}
+
+// batchDocuments locks the next living documents of a batch that are in one of
+// the states, in the order of their ids: at most batchStep.
+func batchDocuments(ctx context.Context, tx pgx.Tx, id uuid.UUID, states []string, after uuid.UUID) ([]uuid.UUID, error) {
+	rows, err := tx.Query(ctx, `
+		SELECT d.id
+		FROM documents d
+		WHERE d.deleted_at IS NULL AND d.state = ANY($2) AND d.id > $3 AND d.id IN (
+			SELECT f.document_id
+			FROM batch_files f
+			WHERE f.batch_id = $1 AND f.state = 'received'
+		)
+		ORDER BY d.id
+		LIMIT $4
+		FOR NO KEY UPDATE OF d`, id, states, after, batchStep)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
+}
