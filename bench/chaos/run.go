@@ -101,7 +101,9 @@ func (r *run) through(ctx context.Context, documents []system.Document) ([]row, 
 	}
 	uploaded := time.Now()
 	fmt.Fprintf(r.out, "uploaded after         %.0f s\n", uploaded.Sub(begun).Seconds())
-	if err := r.settle(ctx); err != nil {
+	settling, cancel := context.WithTimeout(ctx, r.patience)
+	defer cancel()
+	if err := r.engines.AwaitSettled(settling); err != nil {
 		return nil, err
 	}
 	fmt.Fprintf(r.out, "settled after          %.0f s more\n", time.Since(uploaded).Seconds())
@@ -216,24 +218,4 @@ func (r *run) send(ctx context.Context, d system.Document) (system.Uploaded, err
 	ctx, cancel := context.WithTimeout(ctx, uploadTimeout)
 	defer cancel()
 	return r.client.Upload(ctx, d.Name, d.Title, newTrickle(d.Content, r.sent))
-}
-
-// settle waits until no job is unfinished, and no document between two states.
-func (r *run) settle(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, r.patience)
-	defer cancel()
-	for {
-		left, err := r.engines.InFlight(ctx)
-		if err != nil {
-			return err
-		}
-		if left == 0 {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("%d jobs and documents are not settled: %w", left, ctx.Err())
-		case <-time.After(200 * time.Millisecond):
-		}
-	}
 }

@@ -2,18 +2,43 @@ package system
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 )
 
-// InFlight counts the jobs that have not ended and the documents that will not
-// stay as they are.
-func (e *Engines) InFlight(ctx context.Context) (n int, err error) {
+// settleEvery is how often it is looked whether anything is in flight.
+const settleEvery = 100 * time.Millisecond
+
+// AwaitSettled waits until every job has ended and every document stays as it
+// is. When ctx ends first the error tells how many are left.
+func (e *Engines) AwaitSettled(ctx context.Context) error {
 	conn, err := e.Ledger(ctx)
 	if err != nil {
-		return 0, err
+		return err
 	}
-	defer conn.Close(ctx)
+	defer conn.Close(context.WithoutCancel(ctx))
+	for {
+		left, err := inFlight(ctx, conn)
+		if err != nil {
+			return errors.Join(err, context.Cause(ctx))
+		}
+		if left == 0 {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%d jobs and documents are in flight: %w", left, context.Cause(ctx))
+		case <-time.After(settleEvery):
+		}
+	}
+}
+
+// inFlight counts the jobs that have not ended and the documents that will not
+// stay as they are.
+func inFlight(ctx context.Context, conn *pgx.Conn) (n int, err error) {
 	err = conn.QueryRow(ctx, `
 		SELECT (SELECT count(*) FROM jobs WHERE state IN ('pending', 'running', 'waiting'))
 			+ (SELECT count(*) FROM documents WHERE state IN ('uploaded', 'processing') AND deleted_at IS NULL)`).Scan(&n)

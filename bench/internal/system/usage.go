@@ -76,8 +76,9 @@ func kb(status []byte, name string) int {
 
 // Family is a process with all that descend from it.
 type Family struct {
-	Name string
-	PID  int
+	Name  string
+	PID   int
+	Alone bool // without its descendants
 }
 
 // Meter follows families of processes.
@@ -89,7 +90,7 @@ type Meter struct {
 	cancel   context.CancelFunc
 }
 
-const meterEvery = 100 * time.Millisecond
+const meterEvery = 250 * time.Millisecond
 
 // StartMeter measures families until Stop. For the family of a worker it keeps
 // two accounts: of the process itself and, as "NAME's readers", of its
@@ -150,6 +151,9 @@ func (m *Meter) look() {
 			continue
 		}
 		m.note(f.Name, root.cpu, root.resident)
+		if f.Alone || len(children) == 0 && m.usage[Readers(f.Name)] == (Usage{}) {
+			continue
+		}
 		resident := 0
 		for _, c := range children {
 			resident += c.resident
