@@ -13,7 +13,6 @@ import (
 	"strings"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
 
 	"github.com/voiceassist/backend/bench/internal/system"
 )
@@ -45,16 +44,16 @@ func tell(out io.Writer, rows []row) error {
 
 // account compares everything with everything, once nothing is in flight.
 func (r *run) account(ctx context.Context) ([]row, error) {
-	conn, err := r.engines.Ledger(ctx)
+	ledger, err := r.engines.Ledger(ctx)
 	if err != nil {
 		return nil, err
 	}
-	defer conn.Close(ctx)
+	defer ledger.Close(ctx)
 	rows := r.happened()
-	for _, part := range []func(context.Context, *pgx.Conn) ([]row, error){
+	for _, part := range []func(context.Context, *system.Ledger) ([]row, error){
 		r.documents, r.points, r.blobs, r.texts, r.leftovers, r.verify,
 	} {
-		more, err := part(ctx, conn)
+		more, err := part(ctx, ledger)
 		if err != nil {
 			return nil, err
 		}
@@ -81,8 +80,8 @@ func (r *run) happened() []row {
 }
 
 // documents holds the uploads that were answered against the ledger.
-func (r *run) documents(ctx context.Context, conn *pgx.Conn) ([]row, error) {
-	ids, err := system.Strings(ctx, conn, `SELECT id::text FROM documents WHERE deleted_at IS NULL`)
+func (r *run) documents(ctx context.Context, ledger *system.Ledger) ([]row, error) {
+	ids, err := ledger.Strings(ctx, `SELECT id::text FROM documents WHERE deleted_at IS NULL`)
 	if err != nil {
 		return nil, err
 	}
@@ -97,7 +96,7 @@ func (r *run) documents(ctx context.Context, conn *pgx.Conn) ([]row, error) {
 			unknown++
 		}
 	}
-	fates, err := system.Counts(ctx, conn, `
+	fates, err := ledger.Counts(ctx, `
 		SELECT trim(state || ' ' || error_code), count(*) FROM documents WHERE deleted_at IS NULL GROUP BY 1 ORDER BY 2 DESC`)
 	if err != nil {
 		return nil, err
@@ -111,35 +110,37 @@ func (r *run) documents(ctx context.Context, conn *pgx.Conn) ([]row, error) {
 		settled := fate.Of == "indexed" || strings.HasPrefix(fate.Of, "failed ")
 		rows = append(rows, row{"  " + fate.Of, fmt.Sprint(fate.N), !settled})
 	}
-	attempts, err := system.Counts(ctx, conn, `
-		SELECT 'interrupted', count(*) FROM job_events WHERE result = 'interrupted'
-		UNION ALL
-		SELECT 'most attempts of a job', max(attempts - given_back) FROM jobs`)
+	interrupted, err := ledger.Number(ctx, `SELECT count(*) FROM job_events WHERE result = 'interrupted'`)
 	if err != nil {
 		return nil, err
 	}
-	for _, a := range attempts {
-		rows = append(rows, figure("  attempts: "+a.Of, a.N))
+	most, err := ledger.Number(ctx, `SELECT max(attempts - given_back) FROM jobs`)
+	if err != nil {
+		return nil, err
 	}
+	rows = append(rows, figure("attempts interrupted, most of a job", fmt.Sprintf("%d, %d", interrupted, most)))
 	return rows, nil
 }
 
 // points holds the passages of active generations against the index.
-func (r *run) points(ctx context.Context, conn *pgx.Conn) ([]row, error) {
-	passages, err := system.Strings(ctx, conn, `
+func (r *run) points(ctx context.Context, ledger *system.Ledger) ([]row, error) {
+	passages, err := ledger.Strings(ctx, `
 		SELECT p.id::text
 		FROM passages p
 		JOIN documents d ON d.id = p.document_id AND d.generation = p.generation AND d.deleted_at IS NULL`)
 	if err != nil {
 		return nil, err
 	}
-	wrong, err := system.Counts(ctx, conn, `
-		SELECT 'counted', count(*)
+	miscounted, err := ledger.Number(ctx, `
+		SELECT count(*)
 		FROM documents d
 		WHERE d.generation > 0 AND d.passage_count <> (
-			SELECT count(*) FROM passages p WHERE p.document_id = d.id AND p.generation = d.generation)
-		UNION ALL
-		SELECT 'left', count(*)
+			SELECT count(*) FROM passages p WHERE p.document_id = d.id AND p.generation = d.generation)`)
+	if err != nil {
+		return nil, err
+	}
+	given, err := ledger.Number(ctx, `
+		SELECT count(*)
 		FROM passages p
 		JOIN documents d ON d.id = p.document_id
 		WHERE p.generation <> d.generation`)
@@ -182,16 +183,16 @@ func (r *run) points(ctx context.Context, conn *pgx.Conn) ([]row, error) {
 		none("  points that searches cannot see", unseen),
 		none("  points of another generation", duplicates),
 		none("  points of no document", orphans),
-		none("documents with a wrong count", wrong[0].N),
-		figure("passages of given-up generations", wrong[1].N),
+		none("documents with a wrong count", miscounted),
+		figure("passages of given-up generations", given),
 	}, nil
 }
 
 // blobs holds the documents against the blob store. A crash between blob and
 // commit leaves a blob of no document, and one amid a blob an unfinished file;
 // both wait for the collector.
-func (r *run) blobs(ctx context.Context, conn *pgx.Conn) ([]row, error) {
-	keys, err := system.Strings(ctx, conn, `SELECT blob_key FROM documents WHERE deleted_at IS NULL`)
+func (r *run) blobs(ctx context.Context, ledger *system.Ledger) ([]row, error) {
+	keys, err := ledger.Strings(ctx, `SELECT blob_key FROM documents WHERE deleted_at IS NULL`)
 	if err != nil {
 		return nil, err
 	}
@@ -228,8 +229,8 @@ func (r *run) blobs(ctx context.Context, conn *pgx.Conn) ([]row, error) {
 
 // texts holds what was embedded against what had to be. Whatever ended a worker
 // or took its ledger away may have cost it the batches in flight.
-func (r *run) texts(ctx context.Context, conn *pgx.Conn) ([]row, error) {
-	stored, err := system.Counts(ctx, conn, `SELECT 'vectors', count(*) FROM vectors`)
+func (r *run) texts(ctx context.Context, ledger *system.Ledger) ([]row, error) {
+	stored, err := ledger.Number(ctx, `SELECT count(*) FROM vectors`)
 	if err != nil {
 		return nil, err
 	}
@@ -244,18 +245,18 @@ func (r *run) texts(ctx context.Context, conn *pgx.Conn) ([]row, error) {
 	return []row{
 		{"texts embedded", fmt.Sprintf("%d, of which %d distinct; at most %d (%d batches of %d may have been lost)",
 			got.Texts, got.Distinct, bound, lost*r.concurrency, got.Largest), got.Texts > bound},
-		{"vectors stored", fmt.Sprint(stored[0].N), stored[0].N > got.Distinct},
+		{"vectors stored", fmt.Sprint(stored), stored > got.Distinct},
 	}, nil
 }
 
 // leftovers counts the temporary files of workers that were killed.
-func (r *run) leftovers(context.Context, *pgx.Conn) ([]row, error) {
+func (r *run) leftovers(context.Context, *system.Ledger) ([]row, error) {
 	files, err := os.ReadDir(r.engines.TempDir())
 	return []row{figure("temporary files left behind", len(files))}, err
 }
 
 // verify asks the program itself, if it can tell.
-func (r *run) verify(ctx context.Context, _ *pgx.Conn) ([]row, error) {
+func (r *run) verify(ctx context.Context, _ *system.Ledger) ([]row, error) {
 	const usage = 2 // the exit status of a command line that makes no sense
 	out, err := r.fleet.Command(ctx, "verify", "--json").Output()
 	exit, failed := errors.AsType[*exec.ExitError](err)

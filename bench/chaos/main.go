@@ -31,6 +31,7 @@ import (
 // chaos is what the command line says.
 type chaos struct {
 	bin         string
+	data        string
 	docs        int
 	kills       int
 	flushes     int
@@ -60,7 +61,10 @@ func main() {
 	flag.BoolVar(&c.keep, "keep", false, "leave the directory, with what the processes printed")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := c.run(ctx, os.Stdout)
+	var err error
+	if c.data, err = system.SharedData("../shared/data"); err == nil {
+		err = c.run(ctx, os.Stdout)
+	}
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "chaos:", err)
@@ -85,7 +89,7 @@ func (c chaos) run(ctx context.Context, out io.Writer) (err error) {
 	} else {
 		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	}
-	documents, err := load(c.docs)
+	documents, err := load(c.data, c.docs)
 	if err != nil {
 		return err
 	}

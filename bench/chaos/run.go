@@ -31,11 +31,7 @@ type run struct {
 }
 
 // load returns n documents of many kinds, each unlike all others.
-func load(n int) ([]system.Document, error) {
-	data, err := system.SharedData()
-	if err != nil {
-		return nil, err
-	}
+func load(data string, n int) ([]system.Document, error) {
 	papers, err := system.Files(data, "papers", "*.pdf")
 	if err != nil {
 		return nil, err

@@ -78,7 +78,7 @@ type set struct {
 }
 
 func (b ingest) run(ctx context.Context, out io.Writer) (err error) {
-	data, err := system.SharedData()
+	data, err := system.SharedData("../shared/data")
 	if err != nil {
 		return err
 	}
@@ -125,7 +125,7 @@ func (b ingest) run(ctx context.Context, out io.Writer) (err error) {
 func (b ingest) report(out io.Writer, s set, r result) {
 	seconds := r.took.Seconds()
 	fmt.Fprintf(out, "%s (%s)\n", s.name, s.model())
-	fmt.Fprintf(out, "  %d documents, %d pages, %d passages: %s, in %.1f s; uploaded after %.1f s, %.1f s more to the last indexed\n",
+	fmt.Fprintf(out, "  %d documents, %d pages, %d passages (%s, with those that warmed up) in %.1f s; uploaded after %.1f s, %.1f s more to the last indexed\n",
 		r.documents, r.pages, r.passages, r.fates(), seconds, r.uploaded.Seconds(), (r.took - r.uploaded).Seconds())
 	fmt.Fprintf(out, "  %.0f documents/min (%.1f/s, aim for MedQuAD %d/s), %.1f pages/s, %.0f passages/s; %d texts embedded\n",
 		60*float64(r.documents)/seconds, float64(r.documents)/seconds, aimPerSecond,

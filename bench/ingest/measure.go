@@ -12,7 +12,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/voiceassist/backend/bench/internal/system"
@@ -21,7 +20,7 @@ import (
 // result is what a run came to.
 type result struct {
 	documents, pages, passages int
-	states                     []system.Count
+	states                     []system.Count // of all documents, those that warmed up among them
 	embedded                   int           // texts
 	uploaded, took             time.Duration // from the first upload to the last reply, and to the last indexed
 	usage                      map[string]system.Usage
@@ -84,12 +83,12 @@ func (b ingest) warmUp(ctx context.Context, e *system.Engines, client *system.Cl
 }
 
 func (b ingest) timed(ctx context.Context, e *system.Engines, f *system.Fleet, client *system.Client, documents []system.Document) (r result, err error) {
-	conn, err := e.Ledger(ctx)
+	ledger, err := e.Ledger(ctx)
 	if err != nil {
 		return r, err
 	}
-	defer conn.Close(ctx)
-	warm, err := figures(ctx, conn)
+	defer ledger.Close(ctx)
+	warm, err := figures(ctx, ledger)
 	if err != nil {
 		return r, err
 	}
@@ -110,7 +109,7 @@ func (b ingest) timed(ctx context.Context, e *system.Engines, f *system.Fleet, c
 	if err != nil {
 		return r, err
 	}
-	if r, err = figures(ctx, conn); err != nil {
+	if r, err = figures(ctx, ledger); err != nil {
 		return r, err
 	}
 	r.documents, r.pages, r.passages = r.documents-warm.documents, r.pages-warm.pages, r.passages-warm.passages
@@ -147,12 +146,17 @@ func (b ingest) upload(ctx context.Context, client *system.Client, documents []s
 }
 
 // figures asks the ledger what there is.
-func figures(ctx context.Context, conn *pgx.Conn) (r result, err error) {
-	if err := conn.QueryRow(ctx, `
-		SELECT count(*), coalesce(sum(page_count), 0), coalesce(sum(passage_count), 0) FROM documents`).Scan(&r.documents, &r.pages, &r.passages); err != nil {
-		return r, err
+func figures(ctx context.Context, ledger *system.Ledger) (r result, err error) {
+	for sql, to := range map[string]*int{
+		`SELECT count(*) FROM documents`:                        &r.documents,
+		`SELECT coalesce(sum(page_count), 0) FROM documents`:    &r.pages,
+		`SELECT coalesce(sum(passage_count), 0) FROM documents`: &r.passages,
+	} {
+		if *to, err = ledger.Number(ctx, sql); err != nil {
+			return r, err
+		}
 	}
-	r.states, err = system.Counts(ctx, conn, `SELECT trim(state || ' ' || error_code), count(*) FROM documents GROUP BY 1 ORDER BY 2 DESC`)
+	r.states, err = ledger.Counts(ctx, `SELECT trim(state || ' ' || error_code), count(*) FROM documents GROUP BY 1 ORDER BY 2 DESC`)
 	return r, err
 }
 

@@ -11,10 +11,10 @@ import (
 	"strings"
 )
 
-// SharedData is the directory with the data to measure on: SHARED_DATA, or
-// ../shared/data.
-func SharedData() (string, error) {
-	data := cmp.Or(os.Getenv("SHARED_DATA"), filepath.Join("..", "shared", "data"))
+// SharedData is the directory with the data to measure on: SHARED_DATA, else
+// other.
+func SharedData(other string) (string, error) {
+	data := cmp.Or(os.Getenv("SHARED_DATA"), other)
 	if _, err := os.Stat(filepath.Join(data, "papers")); err != nil {
 		return "", fmt.Errorf("no data (set SHARED_DATA): %w", err)
 	}

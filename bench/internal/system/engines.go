@@ -12,8 +12,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/voiceassist/backend/embedded"
 	"github.com/voiceassist/backend/embedded/qdrantserver"
 	"github.com/voiceassist/backend/openai"
@@ -100,11 +98,6 @@ func (e *Engines) databaseURL() string {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.postgres.URL()
-}
-
-// Ledger connects to the database.
-func (e *Engines) Ledger(ctx context.Context) (*pgx.Conn, error) {
-	return pgx.Connect(ctx, e.databaseURL())
 }
 
 // Index opens the collection that the processes use.

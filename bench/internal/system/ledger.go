@@ -15,13 +15,13 @@ const settleEvery = 100 * time.Millisecond
 // AwaitSettled waits until every job has ended and every document stays as it
 // is. When ctx ends first the error tells how many are left.
 func (e *Engines) AwaitSettled(ctx context.Context) error {
-	conn, err := e.Ledger(ctx)
+	ledger, err := e.Ledger(ctx)
 	if err != nil {
 		return err
 	}
-	defer conn.Close(context.WithoutCancel(ctx))
+	defer ledger.Close(ctx)
 	for {
-		left, err := inFlight(ctx, conn)
+		left, err := ledger.Number(ctx, inFlight)
 		if err != nil {
 			return errors.Join(err, context.Cause(ctx))
 		}
@@ -38,31 +38,49 @@ func (e *Engines) AwaitSettled(ctx context.Context) error {
 
 // inFlight counts the jobs that have not ended and the documents that will not
 // stay as they are.
-func inFlight(ctx context.Context, conn *pgx.Conn) (n int, err error) {
-	err = conn.QueryRow(ctx, `
-		SELECT (SELECT count(*) FROM jobs WHERE state IN ('pending', 'running', 'waiting'))
-			+ (SELECT count(*) FROM documents WHERE state IN ('uploaded', 'processing') AND deleted_at IS NULL)`).Scan(&n)
-	return n, err
+const inFlight = `
+	SELECT (SELECT count(*) FROM jobs WHERE state IN ('pending', 'running', 'waiting'))
+		+ (SELECT count(*) FROM documents WHERE state IN ('uploaded', 'processing') AND deleted_at IS NULL)`
+
+// Ledger is a connection to the database, to see for oneself.
+type Ledger struct{ conn *pgx.Conn }
+
+// Ledger connects to the database. The connection does not outlive Postgres.
+func (e *Engines) Ledger(ctx context.Context) (*Ledger, error) {
+	conn, err := pgx.Connect(ctx, e.databaseURL())
+	if err != nil {
+		return nil, err
+	}
+	return &Ledger{conn}, nil
 }
 
-// Count is one row of a question to the ledger: how many of what.
+// Close ends the connection.
+func (l *Ledger) Close(ctx context.Context) { _ = l.conn.Close(context.WithoutCancel(ctx)) }
+
+// Count is a row of an answer: how many of what.
 type Count struct {
 	Of string
 	N  int
 }
 
-// Counts asks the ledger for rows of a text and a number.
-func Counts(ctx context.Context, conn *pgx.Conn, sql string, args ...any) ([]Count, error) {
-	rows, err := conn.Query(ctx, sql, args...)
+// Counts asks for rows of a text and a number.
+func (l *Ledger) Counts(ctx context.Context, sql string) ([]Count, error) {
+	rows, err := l.conn.Query(ctx, sql)
 	if err != nil {
 		return nil, err
 	}
 	return pgx.CollectRows(rows, pgx.RowToStructByPos[Count])
 }
 
-// Strings asks the ledger for one column of texts.
-func Strings(ctx context.Context, conn *pgx.Conn, sql string, args ...any) ([]string, error) {
-	rows, err := conn.Query(ctx, sql, args...)
+// Number asks for one number.
+func (l *Ledger) Number(ctx context.Context, sql string) (n int, err error) {
+	err = l.conn.QueryRow(ctx, sql).Scan(&n)
+	return n, err
+}
+
+// Strings asks for one column of texts.
+func (l *Ledger) Strings(ctx context.Context, sql string) ([]string, error) {
+	rows, err := l.conn.Query(ctx, sql)
 	if err != nil {
 		return nil, err
 	}
