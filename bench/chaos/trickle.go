@@ -26,7 +26,7 @@ func newTrickle(content []byte, sent chan<- struct{}) *trickle {
 
 func (t *trickle) Read(p []byte) (int, error) {
 	n, err := t.content.Read(p[:min(len(p), t.piece)])
-	if err == io.EOF { //nolint:errorlint // a bytes.Reader's, and ours to pass on
+	if err == io.EOF {
 		select {
 		case t.sent <- struct{}{}:
 		default:

@@ -21,8 +21,8 @@ import (
 type result struct {
 	documents, pages, passages int
 	states                     []system.Count // of all documents, those that warmed up among them
-	embedded                   int           // texts
-	uploaded, took             time.Duration // from the first upload to the last reply, and to the last indexed
+	embedded                   int            // texts
+	uploaded, took             time.Duration  // from the first upload to the last reply, and to the last indexed
 	usage                      map[string]system.Usage
 }
 

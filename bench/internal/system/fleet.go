@@ -34,7 +34,6 @@ type Fleet struct {
 type Member struct {
 	Type  string // api, worker or scheduler
 	fleet *Fleet
-	env   []string
 
 	mu      sync.Mutex
 	process *os.Process // nil between two lives

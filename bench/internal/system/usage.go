@@ -2,6 +2,7 @@ package system
 
 import (
 	"context"
+	"maps"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -99,10 +100,7 @@ const meterEvery = 250 * time.Millisecond
 func StartMeter(ctx context.Context, families ...Family) *Meter {
 	m := &Meter{families: families, usage: make(map[string]Usage), done: make(chan struct{})}
 	m.look()
-	m.begun = make(map[string]Usage, len(m.usage))
-	for name, u := range m.usage {
-		m.begun[name] = u
-	}
+	m.begun = maps.Clone(m.usage)
 	ctx, m.cancel = context.WithCancel(ctx)
 	go func() {
 		defer close(m.done)
