@@ -131,10 +131,7 @@ func (b ingest) report(out io.Writer, s set, r result) {
 		60*float64(r.documents)/seconds, float64(r.documents)/seconds, aimPerSecond,
 		float64(r.pages)/seconds, float64(r.passages)/seconds, r.embedded)
 	fmt.Fprintf(out, "  %-20s %8s %6s %9s\n", "", "CPU s", "", "peak MB")
-	total := time.Duration(0)
-	for _, u := range r.usage {
-		total += u.CPU
-	}
+	total := r.cpu()
 	for _, name := range r.order() {
 		u := r.usage[name]
 		aim := ""

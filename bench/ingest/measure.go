@@ -34,6 +34,14 @@ func (r result) fates() string {
 	return strings.Join(parts, ", ")
 }
 
+// cpu is the processor time of all processes.
+func (r result) cpu() (sum time.Duration) {
+	for _, u := range r.usage {
+		sum += u.CPU
+	}
+	return sum
+}
+
 // order lists those who used processor time, the busiest first.
 func (r result) order() []string {
 	return slices.SortedFunc(maps.Keys(r.usage), func(a, b string) int { return cmp.Compare(r.usage[b].CPU, r.usage[a].CPU) })
