@@ -126,11 +126,12 @@ func (r *run) events(ctx context.Context, documents []system.Document, due chan<
 	return nil
 }
 
-// plan returns all events in an order of chance.
+// plan returns all events in an order of chance. Every process has its share of
+// the kills.
 func (r *run) plan() []func(context.Context) error {
 	var events []func(context.Context) error
-	for range r.kills {
-		events = append(events, r.killOne)
+	for i := range r.kills {
+		events = append(events, func(ctx context.Context) error { return r.kill(ctx, r.fleet.Members()[i%len(r.fleet.Members())]) })
 	}
 	for range r.flushes {
 		events = append(events, r.engines.FlushRedis)
@@ -145,11 +146,9 @@ func (r *run) plan() []func(context.Context) error {
 // commitTime is about how long the API takes for an upload once it is there.
 const commitTime = 10 * time.Millisecond
 
-// killOne kills some process, as soon as the one that was chosen is there: the
-// api, every other time, while it commits an upload.
-func (r *run) killOne(ctx context.Context) error {
-	members := r.fleet.Members()
-	victim := members[r.random.IntN(len(members))]
+// kill kills the victim's process, as soon as there is one: the api, every
+// other time, while it commits an upload.
+func (r *run) kill(ctx context.Context, victim *system.Member) error {
 	if victim.Type == "api" && r.random.IntN(2) == 0 {
 		select {
 		case <-r.sent:
