@@ -143,18 +143,16 @@ func (r *run) plan() []func(context.Context) error {
 	return events
 }
 
-// commitTime is about how long the API takes for an upload once it is there.
-const commitTime = 10 * time.Millisecond
+// moment is about how long a process takes for what is worth interrupting: the
+// commit of an upload that has arrived, the storing of vectors.
+const moment = 10 * time.Millisecond
 
-// kill kills the victim's process, as soon as there is one: the api, every
-// other time, while it commits an upload.
+// kill kills the victim's process, as soon as there is one: every other time at
+// any moment, else the api while it commits an upload and a worker about when
+// it embeds.
 func (r *run) kill(ctx context.Context, victim *system.Member) error {
-	if victim.Type == "api" && r.random.IntN(2) == 0 {
-		select {
-		case <-r.sent:
-			time.Sleep(time.Duration(r.random.Int64N(int64(commitTime))))
-		case <-time.After(r.pause): // nothing is being uploaded
-		}
+	if r.random.IntN(2) == 0 {
+		r.awaitMoment(ctx, victim.Type)
 	}
 	for !victim.Kill() {
 		select {
@@ -164,6 +162,20 @@ func (r *run) kill(ctx context.Context, victim *system.Member) error {
 		}
 	}
 	return nil
+}
+
+// awaitMoment waits for one that is worth a kill, but not for ever.
+func (r *run) awaitMoment(ctx context.Context, kind string) {
+	worth := map[string]<-chan struct{}{"api": r.sent, "worker": r.engines.Embedder.Asked()}[kind]
+	if worth == nil {
+		return
+	}
+	select {
+	case <-worth:
+		time.Sleep(time.Duration(r.random.Int64N(int64(moment))))
+	case <-time.After(r.pause): // there is nothing to do
+	case <-ctx.Done():
+	}
 }
 
 func (r *run) uploadAll(ctx context.Context, due <-chan system.Document) error {

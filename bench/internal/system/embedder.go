@@ -18,6 +18,7 @@ type Embedder struct {
 	dim int
 
 	server *http.Server
+	asked  chan struct{}
 
 	mu       sync.Mutex
 	texts    int
@@ -39,7 +40,7 @@ func StartEmbedder(ctx context.Context, dim int) (*Embedder, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &Embedder{URL: "http://" + ln.Addr().String() + "/v1", dim: dim, distinct: make(map[[32]byte]struct{})}
+	e := &Embedder{URL: "http://" + ln.Addr().String() + "/v1", dim: dim, asked: make(chan struct{}), distinct: make(map[[32]byte]struct{})}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /v1/embeddings", e.embed)
 	e.server = &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
@@ -49,6 +50,9 @@ func StartEmbedder(ctx context.Context, dim int) (*Embedder, error) {
 
 // Close ends the service.
 func (e *Embedder) Close() error { return e.server.Close() }
+
+// Asked tells whoever receives that a request is here; nobody has to.
+func (e *Embedder) Asked() <-chan struct{} { return e.asked }
 
 // Account returns what was asked for so far.
 func (e *Embedder) Account() Embeddings {
@@ -64,6 +68,10 @@ func (e *Embedder) embed(w http.ResponseWriter, r *http.Request) {
 	if err := json.NewDecoder(r.Body).Decode(&request); err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
+	}
+	select {
+	case e.asked <- struct{}{}:
+	default:
 	}
 	type embedding struct {
 		Object    string    `json:"object"`
