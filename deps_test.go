@@ -62,11 +62,15 @@ var rules = map[string]rule{
 	"cmd/voiceassist":  {may: []string{"cmd"}},
 	"cmd/worker":       {may: []string{"cmd"}},
 	"bench/api":        {may: anything},
+	"bench/chaos":      {may: anything},
 	"bench/colleague":  {may: anything},
 	"bench/extract":    {may: anything},
 	"bench/firstlight": {may: anything},
+	"bench/ingest":     {may: anything},
 	"bench/retrieval":  {may: anything},
 	"bench/signin":     {may: anything},
+
+	"bench/internal/system": {may: anything},
 
 	"extract/extracttest":       {may: []string{"."}, forTests: true},
 	"extract/extracttest/child": {may: []string{".", "extract", "pdfium"}, forTests: true},
@@ -88,7 +92,7 @@ var homes = map[string][]string{
 	"github.com/golang-jwt":               {"accounts"},
 	"github.com/google/go-cmp":            {"seamtest"},
 	"github.com/hibiken":                  {"redis"},
-	"github.com/jackc/pgx":                {"postgres", "embedded", "postgrestest"},
+	"github.com/jackc/pgx":                {"postgres", "embedded", "postgrestest", "bench/internal/system"}, // there to see for itself
 	"github.com/klippa-app/go-pdfium":     {"pdfium"},
 	"github.com/pquerna/otp":              {"accounts"},
 	"github.com/wneessen/go-mail":         {"mail"},

@@ -17,7 +17,6 @@ import (
 
 	voiceassist "github.com/voiceassist/backend"
 	"github.com/voiceassist/backend/openaitest"
-	"github.com/voiceassist/backend/postgres"
 	"github.com/voiceassist/backend/postgrestest"
 	"github.com/voiceassist/backend/qdrant"
 	"github.com/voiceassist/backend/redis"

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
-	"os"
 	"path/filepath"
 	"time"
 )
@@ -17,7 +16,7 @@ const kills = 5
 // kill loads the papers into an empty system that is killed with -9 again and
 // again, in the middle of uploads and of extraction, and counts what is there
 // in the end.
-func kill(ctx context.Context, _ *system, data string) (err error) {
+func kill(ctx context.Context, _ *running, data string) (err error) {
 	files, err := filepath.Glob(filepath.Join(data, "papers", "*.pdf"))
 	if err != nil {
 		return err
@@ -26,12 +25,12 @@ func kill(ctx context.Context, _ *system, data string) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, s.stop(), os.RemoveAll(s.dir)) }()
+	defer func() { err = errors.Join(err, s.end()) }()
 	accepted := make(map[string]string)
 	broken := 0
 	for n := range kills + 1 {
 		if n < kills {
-			stopping := time.AfterFunc(20*time.Millisecond+rand.N(1500*time.Millisecond), s.kill)
+			stopping := time.AfterFunc(20*time.Millisecond+rand.N(1500*time.Millisecond), s.Kill)
 			defer stopping.Stop()
 		}
 		for _, file := range files {
@@ -45,7 +44,7 @@ func kill(ctx context.Context, _ *system, data string) (err error) {
 		if n == kills {
 			break
 		}
-		_ = s.cmd.Wait() // everything is uploaded, or the connection broke: wait for the kill
+		s.Wait() // everything is uploaded, or the connection broke: wait for the kill
 		if err := s.start(ctx); err != nil {
 			return err
 		}
@@ -61,7 +60,7 @@ func kill(ctx context.Context, _ *system, data string) (err error) {
 			Vectors   int `json:"vector_count"`
 		}
 	}
-	if err := s.do(ctx, http.MethodGet, "/api/admin/kb/stats", "", nil, &stats); err != nil {
+	if err := s.Do(ctx, http.MethodGet, "/api/admin/kb/stats", "", nil, &stats); err != nil {
 		return err
 	}
 	fmt.Printf("kill -9     %d times, %d uploads broken off: of %d accepted %s; ledger %d passages, index %d points\n",

@@ -10,7 +10,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -22,6 +21,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/voiceassist/backend/bench/internal/system"
 )
 
 // flagBin is the program to measure.
@@ -40,18 +41,18 @@ func main() {
 }
 
 func run(ctx context.Context, parts []string) (err error) {
-	data := cmp.Or(os.Getenv("SHARED_DATA"), "../shared/data")
-	if _, err := os.Stat(filepath.Join(data, "papers")); err != nil {
-		return fmt.Errorf("no data: %w", err)
+	data, err := system.SharedData("../shared/data")
+	if err != nil {
+		return err
 	}
 	s, err := startSystem(ctx, flagBin)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, s.stop(), os.RemoveAll(s.dir)) }()
+	defer func() { err = errors.Join(err, s.end()) }()
 	for _, part := range []struct {
 		name string
-		run  func(context.Context, *system, string) error
+		run  func(context.Context, *running, string) error
 	}{{"papers", papers}, {"nasty", nasty}, {"memory", memory}, {"kill", kill}} {
 		if !slices.Contains(parts, part.name) {
 			continue
@@ -85,7 +86,7 @@ var offTopic = []string{
 }
 
 // papers loads the papers and asks about them.
-func papers(ctx context.Context, s *system, data string) error {
+func papers(ctx context.Context, s *running, data string) error {
 	files, err := filepath.Glob(filepath.Join(data, "papers", "*.pdf"))
 	if err != nil {
 		return err
@@ -118,7 +119,7 @@ func papers(ctx context.Context, s *system, data string) error {
 	return nil
 }
 
-func askAll(ctx context.Context, s *system, d dialect, ids map[string]string) error {
+func askAll(ctx context.Context, s *running, d dialect, ids map[string]string) error {
 	right, quotes, proved, silent := 0, 0, 0, 0
 	for _, q := range questions {
 		citations, err := s.ask(ctx, d, q.text)
@@ -158,7 +159,7 @@ func askAll(ctx context.Context, s *system, d dialect, ids map[string]string) er
 }
 
 // nasty uploads the damaged and the odd files and waits for the fate of each.
-func nasty(ctx context.Context, s *system, data string) error {
+func nasty(ctx context.Context, s *running, data string) error {
 	for _, folder := range []string{"pdf-nasty", "pdf-odd"} {
 		files, err := filepath.Glob(filepath.Join(data, folder, "*.pdf"))
 		if err != nil {
@@ -168,8 +169,8 @@ func nasty(ctx context.Context, s *system, data string) error {
 		ids, refused := make(map[string]string), make(map[string]int)
 		for _, file := range files {
 			id, err := s.upload(ctx, file)
-			if r, ok := errors.AsType[*refusal](err); ok {
-				refused[r.code]++
+			if r, ok := errors.AsType[*system.Refusal](err); ok {
+				refused[r.Code]++
 				continue
 			}
 			if err != nil {
@@ -216,7 +217,7 @@ func tally(fates []fate) string {
 }
 
 // memory measures what large uploads cost.
-func memory(ctx context.Context, s *system, _ string) error {
+func memory(ctx context.Context, s *running, _ string) error {
 	for _, n := range []int{1, 20} {
 		grown, err := s.growth(ctx, func() error { return s.uploadLarge(ctx, n, 45<<20) })
 		if err != nil {

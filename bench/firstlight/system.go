@@ -3,161 +3,77 @@ package main
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"mime/multipart"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/coder/websocket"
 	"github.com/coder/websocket/wsjson"
 	"golang.org/x/sync/errgroup"
-)
 
-// system is a program that was started to be measured.
-type system struct {
-	bin   string
-	cmd   *exec.Cmd
-	dir   string
-	url   string
-	token string
-}
-
-const (
-	email    = "admin@example.com"
-	password = "measured-and-found-good"
+	"github.com/voiceassist/backend/bench/internal/system"
 )
 
 // startSystem starts the program on a directory of its own and signs in.
-func startSystem(ctx context.Context, bin string) (*system, error) {
-	dir, err := os.MkdirTemp("", "firstlight-")
+func startSystem(ctx context.Context, bin string) (*running, error) {
+	dir, err := system.MakeDir()
 	if err != nil {
 		return nil, err
 	}
-	if err := os.Chmod(dir, 0o755); err != nil { // Postgres' own account goes through it
-		return nil, err
-	}
-	s := &system{bin: bin, dir: dir}
+	s := &running{bin: bin, dir: dir}
 	return s, s.start(ctx)
 }
 
+// running is a program that was started to be measured.
+type running struct {
+	*system.Up
+	bin string
+	dir string
+}
+
 // start starts the program and signs in once it says that it is ready.
-func (s *system) start(ctx context.Context) error {
-	s.cmd, s.url = exec.CommandContext(context.WithoutCancel(ctx), s.bin, "up"), "" // stopped in good order when ctx ends
-	s.cmd.Env = append(os.Environ(), "DATA_DIR="+s.dir, "PORT=0", "ADMIN_EMAIL="+email, "ADMIN_PASSWORD="+password,
-		"ACCESS_TOKEN_TTL=24h", "LOG_LEVEL=ERROR")
-	s.cmd.Stderr = os.Stderr
-	out, err := s.cmd.StdoutPipe()
-	if err != nil {
-		return err
-	}
+func (s *running) start(ctx context.Context) (err error) {
 	begun := time.Now()
-	if err := s.cmd.Start(); err != nil {
+	if s.Up, err = system.StartUp(ctx, s.bin, s.dir, "ACCESS_TOKEN_TTL=24h"); err != nil {
 		return err
-	}
-	lines := bufio.NewScanner(out)
-	for s.url == "" && lines.Scan() {
-		if _, after, ok := strings.Cut(lines.Text(), "is ready at "); ok {
-			s.url = after
-		}
-	}
-	go func() { _, _ = io.Copy(io.Discard, out) }()
-	if s.url == "" {
-		return errors.Join(errors.New("the program ended before it was ready"), s.stop())
 	}
 	fmt.Printf("start       ready after %.1f s\n", time.Since(begun).Seconds())
-	return s.signIn(ctx)
+	return s.SignIn(ctx, system.Email, system.Password)
 }
 
-// stop ends the program in good order.
-func (s *system) stop() error {
-	_ = s.cmd.Process.Signal(syscall.SIGTERM)
-	return s.cmd.Wait()
+// end stops the program and removes what it kept.
+func (s *running) end() error {
+	var err error
+	if s.Up != nil {
+		err = s.Stop()
+	}
+	return errors.Join(err, os.RemoveAll(s.dir))
 }
 
-// kill ends the program as a failing machine does. Wait for it.
-func (s *system) kill() { _ = s.cmd.Process.Kill() }
-
-func (s *system) signIn(ctx context.Context) error {
-	var reply struct {
-		Access string `json:"access_token"`
-	}
-	body := strings.NewReader(fmt.Sprintf(`{"email":%q,"password":%q}`, email, password))
-	err := s.do(ctx, http.MethodPost, "/api/auth/login", "application/json", body, &reply)
-	s.token = reply.Access
-	return err
-}
-
-// refusal is an error that the API replied.
-type refusal struct{ code, message string }
-
-func (r *refusal) Error() string { return r.code + ": " + r.message }
-
-func (s *system) do(ctx context.Context, method, path, contentType string, body io.Reader, out any) error {
-	req, err := http.NewRequestWithContext(ctx, method, s.url+path, body)
-	if err != nil {
-		return err
-	}
-	req.Header.Set("Content-Type", contentType)
-	req.Header.Set("Authorization", "Bearer "+s.token)
-	reply, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return err
-	}
-	defer reply.Body.Close()
-	if reply.StatusCode < 300 {
-		return json.NewDecoder(reply.Body).Decode(out)
-	}
-	var failure struct {
-		Error struct{ Code, Message string }
-	}
-	if err := json.NewDecoder(reply.Body).Decode(&failure); err != nil {
-		return fmt.Errorf("%s %s replied %s", method, path, reply.Status)
-	}
-	return &refusal{failure.Error.Code, failure.Error.Message}
-}
-
-func (s *system) upload(ctx context.Context, file string) (id string, err error) {
+func (s *running) upload(ctx context.Context, file string) (id string, err error) {
 	f, err := os.Open(file)
 	if err != nil {
 		return "", err
 	}
 	defer f.Close()
-	return s.send(ctx, filepath.Base(file), f)
-}
-
-// send streams a file as a multipart form.
-func (s *system) send(ctx context.Context, name string, content io.Reader) (id string, err error) {
-	r, w := io.Pipe()
-	form := multipart.NewWriter(w)
-	go func() {
-		part, err := form.CreateFormFile("file", name)
-		if err == nil {
-			_, err = io.Copy(part, content)
-		}
-		w.CloseWithError(errors.Join(err, form.Close()))
-	}()
-	var reply struct{ ID string }
-	err = s.do(ctx, http.MethodPost, "/api/admin/kb/documents", form.FormDataContentType(), r, &reply)
-	return reply.ID, errors.Join(err, r.Close())
+	up, err := s.Upload(ctx, filepath.Base(file), "", f)
+	return up.ID, err
 }
 
 // uploadLarge sends n different files of size bytes at once. They begin as PDF
 // and go on as noise: what is measured is taking them in.
-func (s *system) uploadLarge(ctx context.Context, n int, size int64) error {
+func (s *running) uploadLarge(ctx context.Context, n int, size int64) error {
 	g, ctx := errgroup.WithContext(ctx)
 	for i := range n {
 		g.Go(func() error {
 			head := fmt.Sprintf("%%PDF-1.7\n%% %d %d\n", i, time.Now().UnixNano())
-			_, err := s.send(ctx, fmt.Sprintf("large-%d.pdf", i), io.MultiReader(strings.NewReader(head), io.LimitReader(noise{}, size)))
+			_, err := s.Upload(ctx, fmt.Sprintf("large-%d.pdf", i), "", io.MultiReader(strings.NewReader(head), io.LimitReader(noise{}, size)))
 			return err
 		})
 	}
@@ -183,13 +99,13 @@ type fate struct {
 }
 
 // await waits until each document is indexed or has failed.
-func (s *system) await(ctx context.Context, ids map[string]string) ([]fate, error) {
+func (s *running) await(ctx context.Context, ids map[string]string) ([]fate, error) {
 	var fates []fate
 	begun := time.Now()
 	for id, name := range ids {
 		for {
 			var reply struct{ Data fate }
-			if err := s.do(ctx, http.MethodGet, "/api/admin/kb/documents/"+id, "", nil, &reply); err != nil {
+			if err := s.Do(ctx, http.MethodGet, "/api/admin/kb/documents/"+id, "", nil, &reply); err != nil {
 				return nil, err
 			}
 			if f := reply.Data; f.Status == "indexed" || f.Status == "failed" {
@@ -212,14 +128,14 @@ func (s *system) await(ctx context.Context, ids map[string]string) ([]fate, erro
 }
 
 // jobTook returns how long a document's last job took from its first start.
-func (s *system) jobTook(ctx context.Context, document string) (time.Duration, error) {
+func (s *running) jobTook(ctx context.Context, document string) (time.Duration, error) {
 	var reply struct {
 		Data []struct {
 			Started   time.Time `json:"started_at"`
 			Completed time.Time `json:"completed_at"`
 		}
 	}
-	err := s.do(ctx, http.MethodGet, "/api/admin/kb/jobs?limit=1&document_id="+document, "", nil, &reply)
+	err := s.Do(ctx, http.MethodGet, "/api/admin/kb/jobs?limit=1&document_id="+document, "", nil, &reply)
 	if err != nil || len(reply.Data) == 0 {
 		return 0, err
 	}
@@ -236,10 +152,10 @@ type citation struct {
 	Quote      string `json:"quote"`
 }
 
-func (s *system) pageText(ctx context.Context, c citation) (string, error) {
+func (s *running) pageText(ctx context.Context, c citation) (string, error) {
 	var reply struct{ Data struct{ Text string } }
 	path := fmt.Sprintf("/api/kb/documents/%s/text?page=%d&generation=%d", c.DocumentID, c.Page, c.Generation)
-	err := s.do(ctx, http.MethodGet, path, "", nil, &reply)
+	err := s.Do(ctx, http.MethodGet, path, "", nil, &reply)
 	return reply.Data.Text, err
 }
 
@@ -256,10 +172,10 @@ var (
 	v2 = dialect{"/ws", nil, "message_send", "message_done"}
 )
 
-func (s *system) ask(ctx context.Context, d dialect, question string) ([]citation, error) {
+func (s *running) ask(ctx context.Context, d dialect, question string) ([]citation, error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	address := "ws" + strings.TrimPrefix(s.url, "http") + d.path + "?token=" + s.token
+	address := "ws" + strings.TrimPrefix(s.URL, "http") + d.path + "?token=" + s.Token()
 	conn, _, err := websocket.Dial(ctx, address, nil)
 	if err != nil {
 		return nil, err
@@ -317,7 +233,7 @@ func awaitSession(ctx context.Context, conn *websocket.Conn) (string, error) {
 
 // growth returns by how much, in MB, the process's resident memory rose at
 // most above what it was before f.
-func (s *system) growth(ctx context.Context, f func() error) (float64, error) {
+func (s *running) growth(ctx context.Context, f func() error) (float64, error) {
 	before, err := s.statusKB("VmRSS")
 	if err != nil {
 		return 0, err
@@ -343,14 +259,14 @@ func (s *system) growth(ctx context.Context, f func() error) (float64, error) {
 	}
 }
 
-func (s *system) peakMB() (int, error) {
+func (s *running) peakMB() (int, error) {
 	kb, err := s.statusKB("VmHWM")
 	return kb / 1024, err
 }
 
 // statusKB reads a figure of the process from /proc.
-func (s *system) statusKB(name string) (int, error) {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.cmd.Process.Pid))
+func (s *running) statusKB(name string) (int, error) {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.PID()))
 	if err != nil {
 		return 0, err
 	}
@@ -359,8 +275,8 @@ func (s *system) statusKB(name string) (int, error) {
 }
 
 // metric reads a figure from /metrics.
-func (s *system) metric(ctx context.Context, name string) (float64, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url+"/metrics", nil)
+func (s *running) metric(ctx context.Context, name string) (float64, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.URL+"/metrics", nil)
 	if err != nil {
 		return 0, err
 	}

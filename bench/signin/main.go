@@ -9,22 +9,19 @@
 package main
 
 import (
-	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
-	"os/exec"
 	"os/signal"
 	"slices"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/voiceassist/backend/bench/internal/system"
 )
 
 const (
@@ -48,8 +45,8 @@ func main() {
 }
 
 func run(ctx context.Context, bin, address, email string, runs int) (err error) {
-	c := &client{url: address, email: email, password: os.Getenv("PASSWORD"), http: &http.Client{
-		Transport: &http.Transport{MaxIdleConnsPerHost: 2 * burst},
+	c := &client{email: email, password: os.Getenv("PASSWORD"), Client: &system.Client{
+		URL: address, HTTP: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 2 * burst}},
 	}}
 	if address == "" {
 		stop, err := c.start(ctx, bin)
@@ -85,65 +82,25 @@ func run(ctx context.Context, bin, address, email string, runs int) (err error) 
 
 // client is signed in to what is measured.
 type client struct {
-	url, email, password string
-	http                 *http.Client
-
-	mu    sync.Mutex
-	token string
+	*system.Client
+	email, password string
 }
 
 // start starts the program on a directory of its own.
 func (c *client) start(ctx context.Context, bin string) (stop func() error, err error) {
-	dir, err := os.MkdirTemp("", "signin-")
+	dir, err := system.MakeDir()
 	if err != nil {
 		return nil, err
 	}
-	if err := os.Chmod(dir, 0o755); err != nil { // Postgres' own account goes through it
-		return nil, err
-	}
-	c.password = "measured-and-found-good"
-	cmd := exec.CommandContext(context.WithoutCancel(ctx), bin, "up") // stopped in good order when ctx ends
-	cmd.Env = append(os.Environ(), "DATA_DIR="+dir, "PORT=0", "ADMIN_EMAIL="+c.email, "ADMIN_PASSWORD="+c.password,
-		"RATE_LIMIT_LOGIN=off", "RATE_LIMIT_SESSION=off", "LOG_LEVEL=ERROR")
-	cmd.Stderr = os.Stderr
-	out, err := cmd.StdoutPipe()
+	up, err := system.StartUp(ctx, bin, dir, "ADMIN_EMAIL="+c.email, "RATE_LIMIT_LOGIN=off", "RATE_LIMIT_SESSION=off")
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
-	if err := cmd.Start(); err != nil {
-		return nil, err
-	}
-	stop = func() error {
-		_ = cmd.Process.Signal(syscall.SIGTERM)
-		return errors.Join(cmd.Wait(), os.RemoveAll(dir))
-	}
-	lines := bufio.NewScanner(out)
-	for c.url == "" && lines.Scan() {
-		if _, after, ok := strings.Cut(lines.Text(), "is ready at "); ok {
-			c.url = after
-		}
-	}
-	go func() { _, _ = io.Copy(io.Discard, out) }()
-	if c.url == "" {
-		return nil, errors.Join(errors.New("the program ended before it was ready"), stop())
-	}
-	return stop, nil
+	c.URL, c.password = up.URL, system.Password
+	return func() error { return errors.Join(up.Stop(), os.RemoveAll(dir)) }, nil
 }
 
-// login signs in, and keeps the token.
-func (c *client) login(ctx context.Context) error {
-	body := strings.NewReader(fmt.Sprintf(`{"email":%q,"password":%q}`, c.email, c.password))
-	var reply struct {
-		Access string `json:"access_token"`
-	}
-	if err := c.do(ctx, http.MethodPost, "/api/auth/login", body, &reply); err != nil {
-		return err
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.token = reply.Access
-	return nil
-}
+func (c *client) login(ctx context.Context) error { return c.SignIn(ctx, c.email, c.password) }
 
 // burst makes all logins at once; each must succeed.
 func (c *client) burst(ctx context.Context) error {
@@ -171,31 +128,11 @@ func (c *client) read(ctx context.Context, d time.Duration, done chan error) (to
 		}
 		time.Sleep(time.Until(due))
 		due = time.Now()
-		if err := c.do(ctx, http.MethodGet, "/api/auth/me", nil, new(struct{})); err != nil {
+		if err := c.Do(ctx, http.MethodGet, "/api/auth/me", "", nil, new(struct{})); err != nil {
 			return nil, err
 		}
 		took = append(took, time.Since(due))
 	}
-}
-
-func (c *client) do(ctx context.Context, method, path string, body io.Reader, out any) error {
-	req, err := http.NewRequestWithContext(ctx, method, c.url+path, body)
-	if err != nil {
-		return err
-	}
-	req.Header.Set("Content-Type", "application/json")
-	c.mu.Lock()
-	req.Header.Set("Authorization", "Bearer "+c.token)
-	c.mu.Unlock()
-	reply, err := c.http.Do(req)
-	if err != nil {
-		return err
-	}
-	defer reply.Body.Close()
-	if reply.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s %s replied %s", method, path, reply.Status)
-	}
-	return json.NewDecoder(reply.Body).Decode(out)
 }
 
 // p99 is in milliseconds.
