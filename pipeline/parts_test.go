@@ -364,15 +364,15 @@ func TestRunsHaveNoGapsAndABound(t *testing.T) {
 func (r *rig) startAttempt(t *testing.T, name string, lease time.Duration) *attempt {
 	t.Helper()
 	r.upload(t, name, "A leaflet named "+name)
-	for _, d := range r.due(t) {
-		j, doc, started, err := r.Ledger.StartAttempt(t.Context(), d, lease)
-		if err != nil || !started {
-			t.Fatalf("StartAttempt = %v, %v", started, err)
-		}
-		return &attempt{Attempt: postgres.AttemptOf(j), job: j, document: doc, lease: lease, embedder: r.Embedder}
+	due := r.due(t)
+	if len(due) != 1 {
+		t.Fatalf("%d jobs are due, want 1", len(due))
 	}
-	t.Fatal("nothing is due")
-	return nil
+	j, doc, started, err := r.Ledger.StartAttempt(t.Context(), due[0], lease)
+	if err != nil || !started {
+		t.Fatalf("StartAttempt = %v, %v", started, err)
+	}
+	return &attempt{Attempt: postgres.AttemptOf(j), job: j, document: doc, lease: lease, embedder: r.Embedder}
 }
 
 // sharedPassages are passages with distinct texts.

@@ -273,10 +273,10 @@ func (w *Worker) tell(ctx context.Context, a *attempt, err error, stopping bool)
 }
 
 func (w *Worker) complete(ctx context.Context, a *attempt) error {
-	switch a.job.Kind {
-	case voiceassist.JobRefresh:
+	if a.job.Kind == voiceassist.JobRefresh {
 		return w.Ledger.CompleteRefresh(ctx, a.Attempt, a.document.Version, a.timeline)
-	case voiceassist.JobExtract, voiceassist.JobEmbed:
+	}
+	if a.ParentID != uuid.Nil {
 		return w.Ledger.CompletePart(ctx, a.Attempt, partShare(a.job.Kind), a.timeline)
 	}
 	return w.Ledger.Complete(ctx, a.Attempt, a.timeline)
