@@ -19,6 +19,7 @@ CREATE TABLE batches (
     ended_at     timestamptz                     -- nothing is left to do
 );
 
+CREATE INDEX batches_created_by_idx ON batches (created_by);
 CREATE INDEX batches_created_at_idx ON batches (created_at DESC, id DESC);
 CREATE INDEX batches_open_idx ON batches (id) WHERE ended_at IS NULL;
 

@@ -36,7 +36,8 @@ func startAll(t *testing.T, db *postgres.DB) (started []voiceassist.Job) {
 func TestPartsKeepTheQueueAndTheLaneOfTheirJob(t *testing.T) {
 	t.Parallel()
 	db := postgrestest.Open(t)
-	add(t, db, "a.pdf", 1, voiceassist.DocumentMeta{Queue: voiceassist.QueueBulk, BatchID: new(uuid.New())})
+	user := addUser(t, db, "ada")
+	add(t, db, "a.pdf", 1, voiceassist.DocumentMeta{Queue: voiceassist.QueueBulk, UploadedBy: &user.ID})
 	parent := startAll(t, db)[0]
 	if err := db.Split(t.Context(), postgres.AttemptOf(parent), postgres.Split{
 		Kind: voiceassist.JobEmbed, Gate: voiceassist.GateEmbed, Parts: []postgres.Span{{First: 0, Last: 9}, {First: 10, Last: 12}}, Generation: 3,
