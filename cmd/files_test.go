@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/prometheus/client_golang/prometheus"
 	"gocloud.dev/blob/memblob"
 
 	voiceassist "github.com/voiceassist/backend"
@@ -65,7 +66,7 @@ func TestRetentionIsAppliedByTheChores(t *testing.T) {
 	t.Cleanup(func() { _ = conn.Close(context.WithoutCancel(t.Context())) })
 	bucket := memblob.OpenBucket(nil)
 	t.Cleanup(func() { _ = bucket.Close() })
-	e := &engines{ledger: db, blobs: bucket}
+	e := &engines{registry: prometheus.NewRegistry(), ledger: db, blobs: bucket}
 	log := slog.New(slog.DiscardHandler)
 
 	owner, _, err := db.PutAdmin(t.Context(), voiceassist.User{ID: uuid.New(), Email: "ada@example.org"}, "-")
@@ -90,6 +91,7 @@ func TestRetentionIsAppliedByTheChores(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	list := chores(Config{}, e, log)
 	for _, c := range []struct {
 		days int
 		gone bool
@@ -97,7 +99,7 @@ func TestRetentionIsAppliedByTheChores(t *testing.T) {
 		if _, err := db.SetRetention(t.Context(), voiceassist.Retention{Conversations: c.days, Files: c.days}); err != nil {
 			t.Fatal(err)
 		}
-		for _, chore := range chores(Config{}, e, log) {
+		for _, chore := range list {
 			if !strings.HasPrefix(chore.name, "expire") && chore.name != "remove hidden files" {
 				continue // they need more engines
 			}
