@@ -53,6 +53,10 @@ func chores(cfg Config, e *engines, log *slog.Logger) []chore {
 			_, err := e.ledger.ChainAudit(ctx)
 			return 0, err // everyday work, not worth a line in the log
 		}},
+		{"tell the planner what has grown", 5 * time.Second, func(ctx context.Context) (int, error) {
+			_, err := e.ledger.AnalyzeGrown(ctx)
+			return 0, err
+		}},
 		{"end abandoned answers", time.Minute, func(ctx context.Context) (int, error) {
 			return e.ledger.FailAbandonedAnswers(ctx, abandonedAfter)
 		}},
