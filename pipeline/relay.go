@@ -14,7 +14,7 @@ import (
 type Queue interface {
 	// Publish hands a delivery over; one that the queue holds already is fine.
 	Publish(ctx context.Context, kind voiceassist.JobKind, queue voiceassist.Queue, d voiceassist.Delivery) error
-	// Holds reports whether a delivery still waits or runs.
+	// Holds reports whether a delivery still waits to be taken.
 	Holds(queue voiceassist.Queue, d voiceassist.Delivery) (bool, error)
 }
 
