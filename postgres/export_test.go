@@ -11,3 +11,7 @@ import (
 func (db *DB) EraseAudit(ctx context.Context, userID uuid.UUID) error {
 	return db.tx(ctx, func(tx pgx.Tx) error { return eraseAudit(ctx, tx, userID) })
 }
+
+// CancelBatchWork is what CancelBatch and EndBatches do after they have seen
+// that a batch is cancelled.
+func (db *DB) CancelBatchWork(ctx context.Context, id uuid.UUID) error { return db.cancelBatchWork(ctx, id) }
