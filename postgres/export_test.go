@@ -14,4 +14,6 @@ func (db *DB) EraseAudit(ctx context.Context, userID uuid.UUID) error {
 
 // CancelBatchWork is what CancelBatch and EndBatches do after they have seen
 // that a batch is cancelled.
-func (db *DB) CancelBatchWork(ctx context.Context, id uuid.UUID) error { return db.cancelBatchWork(ctx, id) }
+func (db *DB) CancelBatchWork(ctx context.Context, id uuid.UUID) error {
+	return db.cancelBatchWork(ctx, id)
+}
