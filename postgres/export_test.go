@@ -17,3 +17,13 @@ func (db *DB) EraseAudit(ctx context.Context, userID uuid.UUID) error {
 func (db *DB) CancelBatchWork(ctx context.Context, id uuid.UUID) error {
 	return db.cancelBatchWork(ctx, id)
 }
+
+// PauseLane is pauseLane in a transaction of its own.
+func (db *DB) PauseLane(ctx context.Context, lane string) error {
+	return db.tx(ctx, func(tx pgx.Tx) error { return pauseLane(ctx, tx, lane) })
+}
+
+// ResumeLane is resumeLane in a transaction of its own.
+func (db *DB) ResumeLane(ctx context.Context, lane string) error {
+	return db.tx(ctx, func(tx pgx.Tx) error { return resumeLane(ctx, tx, lane) })
+}
