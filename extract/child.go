@@ -33,6 +33,7 @@ type child struct {
 	exited    chan struct{} // closed once the process has been waited for
 	engines   map[string]string
 	documents int // read so far
+	wear      int // of those, that count for Limits.MaxDocuments
 }
 
 // environment is all that a child sees of ours: nothing that could be a secret.

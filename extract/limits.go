@@ -33,7 +33,9 @@ type Limits struct {
 	// Default 64 MiB.
 	MaxOutput int64
 	// MaxDocuments is how many documents a child reads before it is replaced,
-	// so that what leaks in it stays small. Default 50.
+	// so that what leaks in it stays small. Those that this package's own engines
+	// read do not count: nothing of them is left, and starting PDFium costs more
+	// than reading a hundred. Default 50.
 	MaxDocuments int
 }
 

@@ -49,7 +49,7 @@ func doomedParent() int {
 }
 
 func misbehave() int {
-	engines := map[string]voiceassist.TextEngine{}
+	engines := extract.Engines()
 	for name, do := range scripts {
 		engines[name] = script{name, do}
 	}

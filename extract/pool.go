@@ -25,6 +25,9 @@ type Options struct {
 	Log    *slog.Logger // nil logs nothing
 }
 
+// ownEngines are those that are pure Go and ours.
+var ownEngines = Engines()
+
 // ErrClosed is returned by a pool that has been closed.
 var ErrClosed = errors.New("the pool of readers is closed")
 
@@ -135,9 +138,12 @@ func (p *Pool) Extract(ctx context.Context, mediaType, path string, pages voicea
 	}
 	ctx, cancel := p.whileOpen(ctx)
 	defer cancel()
+	if ownEngines[mediaType] == nil {
+		c.wear++
+	}
 	info, fit, err := c.read(ctx, request{mediaType, path, pages.First, pages.Last}, p.opt.Limits, emit)
 	p.account(ctx, c, err, fit)
-	if fit && c.documents < p.opt.Limits.MaxDocuments && !bloated(c.cmd.Process.Pid, p.opt.Limits.Memory) {
+	if fit && c.wear < p.opt.Limits.MaxDocuments && !bloated(c.cmd.Process.Pid, p.opt.Limits.Memory) {
 		p.keep(c)
 	} else {
 		p.discard(c)

@@ -342,6 +342,14 @@ func TestAChildIsReplacedAfterItsShareOfDocuments(t *testing.T) {
 	if s := p.Stats(); s.Started != 3 {
 		t.Errorf("Stats() = %+v, want 3 children for 5 documents", s)
 	}
+	for range 5 {
+		if _, _, _, err := read(t.Context(), p, voiceassist.MediaText, path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if s := p.Stats(); s.Started != 3 {
+		t.Errorf("Stats() = %+v, want no other for 5 texts", s)
+	}
 }
 
 func TestPagesAreMadeStorable(t *testing.T) {

@@ -286,9 +286,13 @@ func (w *Worker) eachBatch(ctx context.Context, a *attempt, p postgres.Publicati
 // eachBatchOf is eachBatch for some of the passages; done counts only those.
 func (w *Worker) eachBatchOf(ctx context.Context, a *attempt, generation int, s postgres.Span, f func(passages []voiceassist.Passage, done int) error) error {
 	for first := s.First; first <= s.Last; first += passageBatch {
-		passages, err := w.Ledger.GenerationPassages(ctx, a.DocumentID, generation, first, min(passageBatch, s.Last-first+1))
+		want := min(passageBatch, s.Last-first+1)
+		passages, err := w.Ledger.GenerationPassages(ctx, a.DocumentID, generation, first, want)
 		if err != nil {
 			return err
+		}
+		if len(passages) < want {
+			return fmt.Errorf("%d of %d passages from %d on are stored", len(passages), want, first)
 		}
 		if err := f(passages, first-s.First+len(passages)); err != nil {
 			return err

@@ -192,6 +192,7 @@ func (r *reading) take(ctx context.Context, p voiceassist.Page) error {
 		return voiceassist.Fail(voiceassist.ReasonTooComplex, "The file is too complex to read: it has more than %d MB of text.", most>>20)
 	}
 	r.stored[p.Number] = true
+	r.a.readText = r.a.readText || hasWord(p)
 	r.taken++
 	r.batch = append(r.batch, p)
 	r.size += len(p.Text)
@@ -361,9 +362,11 @@ func (w *Worker) finishExtraction(ctx context.Context, a *attempt, x postgres.Ex
 	if len(x.Bad) > 0 && len(x.Bad) == info.Pages {
 		return x, voiceassist.Fail(reasonOf(x.Bad[0].Reason), "No page of the file can be read. %s %s", voiceassist.DescribeBadPages(x.Bad), resave)
 	}
-	some, err := w.hasText(ctx, x)
-	if err != nil {
-		return x, err
+	some := a.readText
+	if !some {
+		if some, err = w.hasText(ctx, x); err != nil {
+			return x, err
+		}
 	}
 	if !some {
 		return x, voiceassist.Fail(voiceassist.ReasonNoText,
@@ -380,12 +383,14 @@ func (w *Worker) hasText(ctx context.Context, x postgres.Extraction) (bool, erro
 			return false, err
 		}
 		for _, p := range pages {
-			if strings.ContainsFunc(p.Text, isWordRune) {
+			if hasWord(p) {
 				return true, nil
 			}
 		}
 	}
 	return false, nil
 }
+
+func hasWord(p voiceassist.Page) bool { return strings.ContainsFunc(p.Text, isWordRune) }
 
 func isWordRune(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }

@@ -14,7 +14,7 @@ import (
 type Queue interface {
 	// Publish hands a delivery over; one that the queue holds already is fine.
 	Publish(ctx context.Context, kind voiceassist.JobKind, queue voiceassist.Queue, d voiceassist.Delivery) error
-	// Holds reports whether a delivery still waits or runs.
+	// Holds reports whether a delivery still waits to be taken.
 	Holds(queue voiceassist.Queue, d voiceassist.Delivery) (bool, error)
 }
 
@@ -32,10 +32,11 @@ type Relay struct {
 // a full window holds jobs back, twice as long each time that nothing was taken
 // from it, and otherwise for those that were paced or whose notification was lost.
 const (
-	relayBusy    = 20 * time.Millisecond
-	relayFull    = 320 * time.Millisecond
+	relayBusy    = 50 * time.Millisecond
+	relayFull    = 400 * time.Millisecond
 	relayIdle    = time.Second
 	relayRetry   = 5 * time.Second
+	relayRest    = 20 * time.Millisecond // after each look, however many transactions tell it to
 	defaultLeast = 16
 )
 
@@ -50,7 +51,8 @@ func (r *Relay) Run(ctx context.Context) {
 	defer func() { <-listening }()
 	for {
 		pause := r.runOnce(ctx)
-		timer := time.NewTimer(pause)
+		sleep(ctx, relayRest)
+		timer := time.NewTimer(pause - relayRest)
 		select {
 		case <-ctx.Done():
 			timer.Stop()

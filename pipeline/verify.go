@@ -42,7 +42,7 @@ type PointStore interface {
 
 // TaskStore is what verification needs of the queue.
 type TaskStore interface {
-	// Holds reports whether a delivery still waits or runs.
+	// Holds reports whether a delivery still waits to be taken.
 	Holds(queue voiceassist.Queue, d voiceassist.Delivery) (bool, error)
 	// Tasks lists what the queues hold and nobody works on.
 	Tasks(ctx context.Context) iter.Seq2[voiceassist.QueuedTask, error]

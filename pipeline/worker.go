@@ -66,6 +66,7 @@ type attempt struct {
 	document voiceassist.Document
 	lease    time.Duration
 
+	readText   bool                 // a page that it has read and stored holds a letter or a digit
 	embedder   voiceassist.Embedder // nil: what it builds is found by words alone
 	generation int                  // the one it builds; 0 before all its passages are stored
 	published  bool                 // points of it may be in the index

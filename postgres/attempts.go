@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	voiceassist "github.com/voiceassist/backend"
 )
@@ -80,34 +81,37 @@ func AttemptOf(j voiceassist.Job) Attempt {
 // Everything that locks both does so in this order, and a part after the job
 // that waits for it, so that nobody waits in a circle. It also waits for a relay that is just publishing the job.
 func lockJob(ctx context.Context, tx pgx.Tx, id uuid.UUID) error {
-	if _, err := tx.Exec(ctx, `
+	var both pgx.Batch
+	both.Queue(`
 		SELECT 1
 		FROM documents
 		WHERE id = (SELECT document_id FROM jobs WHERE id = $1)
-		FOR NO KEY UPDATE`, id); err != nil {
-		return err
-	}
-	_, err := tx.Exec(ctx, `SELECT 1 FROM jobs WHERE id = $1 FOR UPDATE`, id)
-	return err
+		FOR NO KEY UPDATE`, id)
+	both.Queue(`SELECT 1 FROM jobs WHERE id = $1 FOR UPDATE`, id)
+	return tx.SendBatch(ctx, &both).Close()
 }
 
 // fence locks the attempt's job and document for the rest of tx, or returns
 // ErrFenced.
 func fence(ctx context.Context, tx pgx.Tx, a Attempt) error {
-	// In the order of lockJob.
-	if _, err := tx.Exec(ctx, `SELECT 1 FROM documents WHERE id = $1 FOR NO KEY UPDATE`, a.DocumentID); err != nil {
-		return err
-	}
-	var one int
-	err := tx.QueryRow(ctx, `
+	current := false
+	var both pgx.Batch // in the order of lockJob
+	both.Queue(`SELECT 1 FROM documents WHERE id = $1 FOR NO KEY UPDATE`, a.DocumentID)
+	both.Queue(`
 		SELECT 1
 		FROM jobs
 		WHERE id = $1 AND attempts = $2 AND state = 'running'
-		FOR UPDATE`, a.JobID, a.Number).Scan(&one)
-	if errors.Is(err, pgx.ErrNoRows) {
+		FOR UPDATE`, a.JobID, a.Number).Exec(func(tag pgconn.CommandTag) error {
+		current = tag.RowsAffected() == 1
+		return nil
+	})
+	if err := tx.SendBatch(ctx, &both).Close(); err != nil {
+		return err
+	}
+	if !current {
 		return voiceassist.ErrFenced
 	}
-	return err
+	return nil
 }
 
 // Renew extends the attempt's lease.
@@ -249,11 +253,16 @@ func (db *DB) Return(ctx context.Context, a Attempt, again Again, timeline []voi
 }
 
 func addEvents(ctx context.Context, tx pgx.Tx, job uuid.UUID, events []voiceassist.JobEvent) error {
-	_, err := tx.CopyFrom(ctx, pgx.Identifier{"job_events"},
-		[]string{"job_id", "attempt", "stage", "result", "detail", "took_us"},
-		pgx.CopyFromSlice(len(events), func(i int) ([]any, error) {
-			e := events[i]
-			return []any{job, e.Attempt, string(e.Stage), e.Result, e.Detail, e.Took.Microseconds()}, nil
-		}))
+	n := len(events)
+	attempts, stages, results := make([]int, n), make([]string, n), make([]string, n)
+	details, took := make([]string, n), make([]int64, n)
+	for i, e := range events {
+		attempts[i], stages[i], results[i], details[i], took[i] = e.Attempt, string(e.Stage), e.Result, e.Detail, e.Took.Microseconds()
+	}
+	_, err := tx.Exec(ctx, `
+		INSERT INTO job_events (job_id, attempt, stage, result, detail, took_us)
+		SELECT $1, e.*
+		FROM unnest($2::integer[], $3::text[], $4::text[], $5::text[], $6::bigint[]) AS e`,
+		job, attempts, stages, results, details, took)
 	return err
 }

@@ -18,30 +18,24 @@ type Extracted struct {
 
 // Extracted returns what attempts have stored of an extraction so far.
 func (db *DB) Extracted(ctx context.Context, x Extraction) (e Extracted, err error) {
-	err = db.tx(ctx, func(tx pgx.Tx) error {
-		if err := tx.QueryRow(ctx, `
-			SELECT coalesce(array_agg(number ORDER BY number), '{}'), coalesce(sum(octet_length(text)), 0)
-			FROM pages
-			WHERE sha256 = $1 AND engine = $2`, x.SHA256, x.Engine).Scan(&e.Pages, &e.Bytes); err != nil {
-			return err
-		}
-		e.Bad, err = badPages(ctx, tx, x)
-		return err
-	})
+	if err := db.pool.QueryRow(ctx, `
+		SELECT coalesce(array_agg(number ORDER BY number), '{}'), coalesce(sum(octet_length(text)), 0)
+		FROM pages
+		WHERE sha256 = $1 AND engine = $2`, x.SHA256, x.Engine).Scan(&e.Pages, &e.Bytes); err != nil {
+		return e, classify(err)
+	}
+	e.Bad, err = db.BadPages(ctx, x)
 	return e, err
 }
 
 // BadPages returns the pages that could not be read, in order.
 func (db *DB) BadPages(ctx context.Context, x Extraction) (bad []voiceassist.BadPage, err error) {
-	err = db.tx(ctx, func(tx pgx.Tx) error {
-		bad, err = badPages(ctx, tx, x)
-		return err
-	})
-	return bad, err
+	bad, err = badPages(ctx, db.pool, x)
+	return bad, classify(err)
 }
 
-func badPages(ctx context.Context, tx pgx.Tx, x Extraction) ([]voiceassist.BadPage, error) {
-	rows, err := tx.Query(ctx, `
+func badPages(ctx context.Context, q querier, x Extraction) ([]voiceassist.BadPage, error) {
+	rows, err := q.Query(ctx, `
 		SELECT number, reason
 		FROM bad_pages
 		WHERE sha256 = $1 AND engine = $2

@@ -376,9 +376,13 @@ func (db *DB) CancelBatch(ctx context.Context, id uuid.UUID) (voiceassist.Batch,
 	return db.Batch(ctx, id)
 }
 
-// cancelBatchWork cancels the documents of a batch that are not finished.
+// cancelBatchWork cancels the documents of a batch that are not finished, unless
+// the batch was retried meanwhile.
 func (db *DB) cancelBatchWork(ctx context.Context, id uuid.UUID) error {
-	_, err := db.eachBatchDocument(ctx, id, []string{"uploaded", "processing"}, func(tx pgx.Tx, documents []uuid.UUID) error {
+	_, err := db.eachBatchDocument(ctx, id, []string{"uploaded", "processing"}, func(tx pgx.Tx, b voiceassist.Batch, documents []uuid.UUID) error {
+		if b.CancelledAt == nil {
+			return nil
+		}
 		if _, err := tx.Exec(ctx, `
 			WITH ended AS (
 				UPDATE jobs
@@ -407,7 +411,7 @@ func (db *DB) cancelBatchWork(ctx context.Context, id uuid.UUID) error {
 // and ends again. Files that never came before it was cancelled stay so. It is a
 // Conflict if there is nothing to retry.
 func (db *DB) RetryBatch(ctx context.Context, id uuid.UUID) (b voiceassist.Batch, n int, err error) {
-	n, err = db.eachBatchDocument(ctx, id, []string{"failed", "cancelled"}, func(tx pgx.Tx, documents []uuid.UUID) error {
+	n, err = db.eachBatchDocument(ctx, id, []string{"failed", "cancelled"}, func(tx pgx.Tx, _ voiceassist.Batch, documents []uuid.UUID) error {
 		return retryDocuments(ctx, tx, id, documents)
 	})
 	if err != nil {
@@ -448,10 +452,11 @@ func auditDocuments(ctx context.Context, tx pgx.Tx, action string, documents []u
 // eachBatchDocument calls do with the living documents of a batch that are in one
 // of the states, batchStep at a time, each time in a transaction that has locked
 // the batch and then them, and returns how many they were.
-func (db *DB) eachBatchDocument(ctx context.Context, id uuid.UUID, states []string, do func(pgx.Tx, []uuid.UUID) error) (total int, err error) {
+func (db *DB) eachBatchDocument(ctx context.Context, id uuid.UUID, states []string, do func(pgx.Tx, voiceassist.Batch, []uuid.UUID) error) (total int, err error) {
 	for last, more := uuid.Nil, true; more; {
 		if err := db.tx(ctx, func(tx pgx.Tx) error {
-			if _, err := lockBatch(ctx, tx, id, exclusively); err != nil {
+			b, err := lockBatch(ctx, tx, id, exclusively)
+			if err != nil {
 				return err
 			}
 			documents, err := batchDocuments(ctx, tx, id, states, last)
@@ -460,7 +465,7 @@ func (db *DB) eachBatchDocument(ctx context.Context, id uuid.UUID, states []stri
 			}
 			last = documents[len(documents)-1]
 			total += len(documents)
-			return do(tx, documents)
+			return do(tx, b, documents)
 		}); err != nil {
 			return total, err
 		}

@@ -2,6 +2,7 @@ package postgres_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -166,5 +167,35 @@ func fillBatch(b *testing.B, url string) {
 		if _, err := conn.Exec(b.Context(), statement); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+func TestARetriedBatchIsNotCancelledByWhoeverSawItCancelled(t *testing.T) {
+	t.Parallel()
+	db, err := postgres.Open(t.Context(), postgrestest.URL(t), postgres.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(db.Close)
+	b, _, err := db.OpenBatch(t.Context(), voiceassist.Batch{Name: "load"}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := voiceassist.Received{SHA256: strings.Repeat("a", 64), Size: 1, Filename: "a.txt", MediaType: voiceassist.MediaText, BlobKey: "originals/a"}
+	a, _, err := db.AddDocument(t.Context(), r, voiceassist.DocumentMeta{BatchID: &b.ID})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.CancelBatch(t.Context(), b.ID); err != nil {
+		t.Fatal(err)
+	}
+	if _, n, err := db.RetryBatch(t.Context(), b.ID); n != 1 || err != nil {
+		t.Fatalf("RetryBatch = %d, %v", n, err)
+	}
+	if err := db.CancelBatchWork(t.Context(), b.ID); err != nil {
+		t.Fatal(err)
+	}
+	if d, err := db.Document(t.Context(), a.Document.ID); err != nil || d.State != voiceassist.DocumentUploaded {
+		t.Errorf("the document is %s, %v; want it waiting", d.State, err)
 	}
 }

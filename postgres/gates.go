@@ -212,7 +212,11 @@ func (g *gate) takes() int {
 	case g.step == 0:
 		return math.MaxInt32
 	}
-	return int(max(0, bucketBurst+maxBucketWait-g.debt()) / g.step)
+	room := bucketBurst + maxBucketWait - g.debt()
+	if room < 0 {
+		return 0
+	}
+	return 1 + int(room/g.step) // the last one goes into debt, be it deep: one request may cost more than the buckets hold
 }
 
 // enter lets a request in, to go after wait, or refuses it.

@@ -112,8 +112,27 @@ func TestBucketsLetThroughWhatTheLimitsAllow(t *testing.T) {
 		if passed < 600 || passed > 635 {
 			t.Errorf("%s: %d requests in a minute, want 600 and the burst", name, passed)
 		}
-		if n := g.after(time.Minute).takes(); n != 30 {
-			t.Errorf("%s: %d jobs are worth publishing, want those of three seconds", name, n)
+		if n := g.after(time.Minute).takes(); n != 31 {
+			t.Errorf("%s: %d jobs are worth publishing, want those of three seconds and one that ends later", name, n)
 		}
+	}
+}
+
+func TestARequestThatCostsMoreThanTheBucketsHoldComesThrough(t *testing.T) {
+	t.Parallel()
+	g, cost := newGate(), GateCost{Requests: time.Minute, Tokens: 38 * time.Second}
+	g.step = cost.Requests // of the request before
+	for i := range 3 {
+		if n := g.takes(); n != 1 {
+			t.Fatalf("request %d: %d jobs are worth publishing, want 1", i, n)
+		}
+		if _, refused := g.enter(cost); refused != "" {
+			t.Fatalf("request %d is refused: %s", i, refused)
+		}
+		wait, refused := g.enter(cost)
+		if refused != voiceassist.GateFullReason || g.takes() != 0 {
+			t.Fatalf("request %d: another is let through beside it", i)
+		}
+		g.after(wait)
 	}
 }

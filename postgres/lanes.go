@@ -9,17 +9,8 @@ import (
 	voiceassist "github.com/voiceassist/backend"
 )
 
-// PauseLane keeps the pending jobs of a lane from being published. Those that
+// pauseLane keeps the pending jobs of a lane from being published. Those that
 // are published already still run.
-func (db *DB) PauseLane(ctx context.Context, lane string) error {
-	return db.tx(ctx, func(tx pgx.Tx) error { return pauseLane(ctx, tx, lane) })
-}
-
-// ResumeLane lets the jobs of a lane take their turns again.
-func (db *DB) ResumeLane(ctx context.Context, lane string) error {
-	return db.tx(ctx, func(tx pgx.Tx) error { return resumeLane(ctx, tx, lane) })
-}
-
 func pauseLane(ctx context.Context, tx pgx.Tx, lane string) error {
 	_, err := tx.Exec(ctx, `
 		INSERT INTO lanes (name, paused_at)
@@ -29,6 +20,7 @@ func pauseLane(ctx context.Context, tx pgx.Tx, lane string) error {
 	return err
 }
 
+// resumeLane lets the jobs of a lane take their turns again.
 func resumeLane(ctx context.Context, tx pgx.Tx, lane string) error {
 	_, err := tx.Exec(ctx, `
 		WITH resumed AS (DELETE FROM lanes WHERE name = $1)

@@ -91,7 +91,7 @@ func putExtraction(ctx context.Context, tx pgx.Tx, x Extraction, complete bool) 
 	return err
 }
 
-// MissingPages returns the numbers of the pages of an extraction that are not
+// MissingPages returns the numbers of the pages of an extraction that are
 // neither stored nor noted as bad, from First on up to Last, in order.
 func (db *DB) MissingPages(ctx context.Context, x Extraction, s Span) ([]int, error) {
 	rows, err := db.pool.Query(ctx, `
@@ -215,18 +215,32 @@ func (db *DB) AddPassages(ctx context.Context, a Attempt, passages []voiceassist
 		if err := fence(ctx, tx, a); err != nil {
 			return err
 		}
-		_, err := tx.CopyFrom(ctx, pgx.Identifier{"passages"},
-			[]string{"id", "document_id", "generation", "ordinal", "page", "char_start", "char_end", "section", "text", "tokens", "vector_sha256"},
-			pgx.CopyFromSlice(len(passages), func(i int) ([]any, error) {
-				p := passages[i]
-				var digest []byte
-				if digests != nil {
-					digest = digests[i]
-				}
-				return []any{p.ID, p.DocumentID, p.Generation, p.Ordinal, p.Page, p.CharStart, p.CharEnd, p.Section, p.Text, p.Tokens, digest}, nil
-			}))
-		return err
+		return addPassages(ctx, tx, passages, digests)
 	})
+}
+
+// addPassages is one statement: for the few passages of most documents COPY, with
+// what goes before it, would take longer.
+func addPassages(ctx context.Context, tx pgx.Tx, passages []voiceassist.Passage, digests [][]byte) error {
+	n := len(passages)
+	ids, documents, generations := make([]uuid.UUID, n), make([]uuid.UUID, n), make([]int, n)
+	ordinals, pages, starts, ends := make([]int, n), make([]int, n), make([]int, n), make([]int, n)
+	sections, texts, tokens := make([]string, n), make([]string, n), make([]int, n)
+	for i, p := range passages {
+		ids[i], documents[i], generations[i] = p.ID, p.DocumentID, p.Generation
+		ordinals[i], pages[i], starts[i], ends[i] = p.Ordinal, p.Page, p.CharStart, p.CharEnd
+		sections[i], texts[i], tokens[i] = p.Section, p.Text, p.Tokens
+	}
+	if digests == nil {
+		digests = make([][]byte, n)
+	}
+	_, err := tx.Exec(ctx, `
+		INSERT INTO passages (id, document_id, generation, ordinal, page, char_start, char_end, section, text, tokens, vector_sha256)
+		SELECT *
+		FROM unnest($1::uuid[], $2::uuid[], $3::integer[], $4::integer[], $5::integer[], $6::integer[], $7::integer[],
+			$8::text[], $9::text[], $10::integer[], $11::bytea[])`,
+		ids, documents, generations, ordinals, pages, starts, ends, sections, texts, tokens, digests)
+	return err
 }
 
 const passageColumns = `p.id, p.document_id, p.generation, p.ordinal, p.page, p.char_start, p.char_end, p.section, p.text, p.tokens`

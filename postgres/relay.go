@@ -350,11 +350,3 @@ func (db *DB) UnpublishAll(ctx context.Context) error {
 	_, err := db.pool.Exec(ctx, `UPDATE jobs SET published_at = NULL WHERE state = 'pending' AND published_at IS NOT NULL`)
 	return classify(err)
 }
-
-// RunNow makes a pending job that waits for its time due.
-func (db *DB) RunNow(ctx context.Context, id uuid.UUID) error {
-	_, err := db.pool.Exec(ctx, `
-		WITH due AS (UPDATE jobs SET run_at = now() WHERE id = $1 AND state = 'pending')
-		SELECT pg_notify('`+JobsChannel+`', '')`, id)
-	return classify(err)
-}

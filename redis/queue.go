@@ -57,8 +57,9 @@ func (q *Queue) Publish(ctx context.Context, kind voiceassist.JobKind, queue voi
 	return nil
 }
 
-// Holds reports whether the queue still has the delivery waiting or running.
-// asynq gives no context to this call; it is bounded by the client's timeouts.
+// Holds reports whether the queue still has the delivery waiting. One that a
+// worker has taken, and whose job it has not started, may have died with it: asynq
+// would notice only after a minute. asynq gives no context to this call; it is bounded by the client's timeouts.
 func (q *Queue) Holds(queue voiceassist.Queue, d voiceassist.Delivery) (bool, error) {
 	info, err := q.inspector.GetTaskInfo(string(queue), d.TaskID())
 	switch {
@@ -70,7 +71,7 @@ func (q *Queue) Holds(queue voiceassist.Queue, d voiceassist.Delivery) (bool, er
 	case err != nil:
 		return false, fmt.Errorf("look up task %s: %w", d.TaskID(), err)
 	}
-	return info.State != asynq.TaskStateArchived && info.State != asynq.TaskStateCompleted, nil
+	return info.State == asynq.TaskStatePending || info.State == asynq.TaskStateScheduled || info.State == asynq.TaskStateRetry, nil
 }
 
 // Sizes returns how many deliveries wait in each queue.
