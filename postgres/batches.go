@@ -153,24 +153,18 @@ func list(ctx context.Context, tx pgx.Tx, id uuid.UUID, entries []voiceassist.Ma
 }
 
 // listed returns the files of the entries that list has just added or found, in
-// the order of the entries. They are looked up one by one in the index: of rows
-// that it has no statistics of yet, the planner would compare each with each.
+// the order of the entries. Of rows that it has no statistics of yet, the planner
+// would compare each with each, whatever the query: it is kept from that.
 func listed(ctx context.Context, tx pgx.Tx, id uuid.UUID, entries []voiceassist.ManifestEntry) ([]voiceassist.BatchFile, error) {
 	if len(entries) == 0 {
 		return nil, nil
 	}
-	rows, err := tx.Query(ctx, `
-		SELECT (SELECT f.id FROM batch_files f WHERE f.batch_id = $1 AND f.name = m.name AND f.sha256 = m.sha256)
-		FROM manifest m
-		ORDER BY m.n`, id)
+	ids, err := listedIDs(ctx, tx, id)
 	if err != nil {
 		return nil, err
 	}
-	ids, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	rows, err := tx.Query(ctx, `SELECT `+batchFileColumns+` FROM batch_fates f WHERE f.id = ANY($1)`, ids)
 	if err != nil {
-		return nil, err
-	}
-	if rows, err = tx.Query(ctx, `SELECT `+batchFileColumns+` FROM batch_fates f WHERE f.id = ANY($1)`, ids); err != nil {
 		return nil, err
 	}
 	found, err := pgx.CollectRows(rows, scanBatchFile)
@@ -186,6 +180,28 @@ func listed(ctx context.Context, tx pgx.Tx, id uuid.UUID, entries []voiceassist.
 		files[i] = at[id]
 	}
 	return files, nil
+}
+
+// listedIDs returns the ids of the files that the table manifest names, in its
+// order. A hash join reads each side once.
+func listedIDs(ctx context.Context, tx pgx.Tx, id uuid.UUID) ([]int64, error) {
+	if _, err := tx.Exec(ctx, `SET LOCAL enable_nestloop = off`); err != nil {
+		return nil, err
+	}
+	rows, err := tx.Query(ctx, `
+		SELECT f.id
+		FROM manifest m
+		JOIN batch_files f ON f.batch_id = $1 AND f.name = m.name AND f.sha256 = m.sha256
+		ORDER BY m.n`, id)
+	if err != nil {
+		return nil, err
+	}
+	ids, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	if err != nil {
+		return nil, err
+	}
+	_, err = tx.Exec(ctx, `SET LOCAL enable_nestloop TO DEFAULT`)
+	return ids, err
 }
 
 // How a batch is locked: its uploads may be at it together, nobody else may.
