@@ -356,8 +356,8 @@ func batchLane(id uuid.UUID) string { return voiceassist.DocumentMeta{BatchID: &
 // batchStep is how many documents of a batch one transaction changes.
 const batchStep = 1000
 
-// CancelBatch ends what is unfinished of a batch: files that have not come never
-// do, documents that are not indexed are cancelled, those that are stay. It
+// CancelBatch ends what is unfinished of a batch and closes it: files that have
+// not come never do, documents that are not indexed are cancelled, those that are stay. It
 // takes the documents some at a time, each part in a transaction of its own; if
 // it is broken off, EndBatches goes on. Cancelling again changes nothing; a batch
 // that has ended is a Conflict.
@@ -370,7 +370,7 @@ func (db *DB) CancelBatch(ctx context.Context, id uuid.UUID) (voiceassist.Batch,
 		case b.EndedAt != nil:
 			return voiceassist.Errorf(voiceassist.Conflict, "the batch has ended")
 		}
-		if _, err := tx.Exec(ctx, `UPDATE batches SET cancelled_at = now(), paused_at = NULL, more = false WHERE id = $1`, id); err != nil {
+		if _, err := tx.Exec(ctx, `UPDATE batches SET cancelled_at = now(), closed_at = coalesce(closed_at, now()), paused_at = NULL, more = false WHERE id = $1`, id); err != nil {
 			return err
 		}
 		if _, err := tx.Exec(ctx, `
@@ -437,7 +437,7 @@ func (db *DB) RetryBatch(ctx context.Context, id uuid.UUID) (b voiceassist.Batch
 }
 
 func retryDocuments(ctx context.Context, tx pgx.Tx, batchID uuid.UUID, documents []uuid.UUID) error {
-	if _, err := tx.Exec(ctx, `UPDATE batches SET ended_at = NULL, cancelled_at = NULL WHERE id = $1`, batchID); err != nil {
+	if err := reopenBatches(ctx, tx, []uuid.UUID{batchID}); err != nil {
 		return err
 	}
 	if _, err := tx.Exec(ctx, `
@@ -450,6 +450,28 @@ func retryDocuments(ctx context.Context, tx pgx.Tx, batchID uuid.UUID, documents
 		return err
 	}
 	return auditDocuments(ctx, tx, "document.retried", documents, batchID)
+}
+
+// lockBatchesOf locks the batches that a document came with, in the order of
+// their ids, and returns these.
+func lockBatchesOf(ctx context.Context, tx pgx.Tx, document uuid.UUID) ([]uuid.UUID, error) {
+	rows, err := tx.Query(ctx, `
+		SELECT b.id
+		FROM batches b
+		WHERE b.id IN (SELECT f.batch_id FROM batch_files f WHERE f.document_id = $1 AND f.state = 'received')
+		ORDER BY b.id
+		`+exclusively, document)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
+}
+
+// reopenBatches lets batches go on of which documents run again: they are no
+// longer cancelled, and end again.
+func reopenBatches(ctx context.Context, tx pgx.Tx, batches []uuid.UUID) error {
+	_, err := tx.Exec(ctx, `UPDATE batches SET ended_at = NULL, cancelled_at = NULL WHERE id = ANY($1)`, batches)
+	return err
 }
 
 // auditDocuments notes that the same happened to some documents of a batch.
