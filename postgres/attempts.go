@@ -248,12 +248,19 @@ func (db *DB) Return(ctx context.Context, a Attempt, again Again, timeline []voi
 	})
 }
 
+// addEvents adds lines to the timeline of a job. Each came as long before the
+// transaction, by the clock of the database, as it did by the caller's.
 func addEvents(ctx context.Context, tx pgx.Tx, job uuid.UUID, events []voiceassist.JobEvent) error {
-	_, err := tx.CopyFrom(ctx, pgx.Identifier{"job_events"},
-		[]string{"job_id", "attempt", "stage", "result", "detail", "took_us"},
-		pgx.CopyFromSlice(len(events), func(i int) ([]any, error) {
-			e := events[i]
-			return []any{job, e.Attempt, string(e.Stage), e.Result, e.Detail, e.Took.Microseconds()}, nil
-		}))
-	return err
+	batch, now := &pgx.Batch{}, time.Now()
+	for _, e := range events {
+		var ago time.Duration
+		if !e.At.IsZero() {
+			ago = now.Sub(e.At)
+		}
+		batch.Queue(`
+			INSERT INTO job_events (job_id, attempt, stage, result, detail, took_us, at)
+			VALUES ($1, $2, $3, $4, $5, $6, now() - $7::interval)`,
+			job, e.Attempt, string(e.Stage), e.Result, e.Detail, e.Took.Microseconds(), ago)
+	}
+	return tx.SendBatch(ctx, batch).Close()
 }
