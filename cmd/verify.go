@@ -116,7 +116,7 @@ func tellVerification(out io.Writer, v voiceassist.Verification) error {
 func verificationJSON(v voiceassist.Verification) any {
 	return map[string]any{
 		"started_at": v.StartedAt, "finished_at": v.FinishedAt, "repair": v.Repair,
-		"checked": v.Checked, "counts": v.Counts, "repaired": v.Repaired, "differences": v.Differences,
+		"checked": v.Checked, "counts": v.Counts, "repaired": v.Repaired, "differences": append([]voiceassist.Difference{}, v.Differences...), // never null
 	}
 }
 

@@ -52,7 +52,7 @@ type batchBody struct {
 	Account     accountBody            `json:"account"`
 	Progress    int                    `json:"progress" minimum:"0" maximum:"100" doc:"of all files, how many are finished"`
 	Rate        float64                `json:"files_per_minute" doc:"finished, over the last five minutes; 0 in lists"`
-	ETA         *int                   `json:"eta_seconds" doc:"until all that came is finished, at this rate; null if nobody knows"`
+	ETA         *int                   `json:"eta_seconds" doc:"until all that came is finished, at this rate; null if nobody knows, as while it is paused"`
 	CreatedBy   *string                `json:"created_by"`
 	CreatedAt   string                 `json:"created_at" format:"date-time"`
 	PausedAt    *string                `json:"paused_at" format:"date-time"`
@@ -96,7 +96,7 @@ func batchOf(b voiceassist.Batch) twins[batchBody] {
 	}
 	if a := b.Account; a.Declared > 0 {
 		body.Progress = 100 * (a.Accepted - a.InFlight - a.Imbalance) / a.Declared
-		if b.Rate > 0 && b.EndedAt == nil {
+		if b.Rate > 0 && b.EndedAt == nil && b.PausedAt == nil {
 			body.ETA = new(int(math.Ceil(float64(a.InFlight) / b.Rate * 60)))
 		}
 	}

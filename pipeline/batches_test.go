@@ -113,6 +113,36 @@ func TestAPausedBatchTakesFilesAndWaits(t *testing.T) {
 	}
 }
 
+func TestABatchGoesOnWhenOneOfItsJobsIsRetried(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	opened, _, err := r.Ledger.OpenBatch(t.Context(), voiceassist.Batch{Name: "without a manifest"}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := opened.ID
+	a := r.load(t, id, "one")
+	if _, err := r.Ledger.CancelBatch(t.Context(), id); err != nil {
+		t.Fatal(err)
+	}
+	if r.endBatches(t) != 1 {
+		t.Fatal("the cancelled batch did not end")
+	}
+	if _, err := r.Ledger.RetryJob(t.Context(), a.JobID); err != nil {
+		t.Fatal(err)
+	}
+	if b := r.batch(t, id); b.State() != voiceassist.BatchClosed || b.EndedAt != nil || b.Account.InFlight != 1 {
+		t.Errorf("the batch is %s, %+v; want it closed and at work", b.State(), b.Account)
+	}
+	if r.endBatches(t) != 0 {
+		t.Error("the batch ended while its document was in flight")
+	}
+	r.deliver(t)
+	if r.endBatches(t) != 1 || r.batch(t, id).Account.Indexed != 1 {
+		t.Errorf("the account is %+v; want the document indexed and the batch ended again", r.batch(t, id).Account)
+	}
+}
+
 func TestACancelledBatchKeepsWhatIsIndexedAndCanBeRetried(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -132,8 +162,8 @@ func TestACancelledBatchKeepsWhatIsIndexedAndCanBeRetried(t *testing.T) {
 	if r.endBatches(t) != 1 {
 		t.Error("the cancelled batch did not end")
 	}
-	if b, n, err := r.Ledger.RetryBatch(t.Context(), id); err != nil || n != 1 || b.State() != voiceassist.BatchOpen {
-		t.Fatalf("RetryBatch = %d, %v, %v; want one document of an open batch", n, b.State(), err)
+	if b, n, err := r.Ledger.RetryBatch(t.Context(), id); err != nil || n != 1 || b.State() != voiceassist.BatchClosed {
+		t.Fatalf("RetryBatch = %d, %v, %v; want one document of a batch that takes no more", n, b.State(), err)
 	}
 	if r.endBatches(t) != 0 {
 		t.Error("the batch ended while a document was in flight")

@@ -169,6 +169,22 @@ func TestADocumentThatFitsIsReadInOneGo(t *testing.T) {
 	r.deliver(t)
 	if j := r.job(t, a.JobID); j.State != voiceassist.JobCompleted || j.Attempts != 1 {
 		t.Errorf("the job is %+v, want it done in one attempt", j)
+	} else {
+		checkSequence(t, j.Timeline)
+	}
+}
+
+// checkSequence demands that the stages of an attempt follow one another.
+func checkSequence(t *testing.T, timeline []voiceassist.JobEvent) {
+	t.Helper()
+	if len(timeline) < 3 {
+		t.Fatalf("the timeline has only %d stages", len(timeline))
+	}
+	const rounding = 10 * time.Microsecond
+	for i, e := range timeline[1:] {
+		if begun := e.At.Add(-e.Took); begun.Before(timeline[i].At.Add(-rounding)) {
+			t.Errorf("%s began at %v, before %s ended at %v", e.Stage, begun, timeline[i].Stage, timeline[i].At)
+		}
 	}
 }
 

@@ -152,7 +152,7 @@ func pairUp[L, R any](left iter.Seq2[L, error], right iter.Seq2[R, error], compa
 		if errR != nil {
 			return errR
 		}
-		order := 0
+		var order int
 		switch {
 		case !moreR:
 			order = -1

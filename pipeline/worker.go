@@ -185,7 +185,7 @@ func (w *Worker) inStage(ctx context.Context, a *attempt, stage voiceassist.Stag
 // note adds a line to the timeline.
 func (a *attempt) note(result, detail string, took time.Duration) {
 	a.timeline = append(a.timeline, voiceassist.JobEvent{
-		Attempt: a.Number, Stage: a.stage, Result: result, Detail: detail, Took: took,
+		Attempt: a.Number, Stage: a.stage, Result: result, Detail: detail, Took: took, At: time.Now(),
 	})
 }
 

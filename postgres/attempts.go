@@ -252,17 +252,23 @@ func (db *DB) Return(ctx context.Context, a Attempt, again Again, timeline []voi
 	})
 }
 
+// addEvents adds lines to the timeline of a job. Each came as long before the
+// transaction, by the clock of the database, as it did by the caller's.
 func addEvents(ctx context.Context, tx pgx.Tx, job uuid.UUID, events []voiceassist.JobEvent) error {
-	n := len(events)
+	n, now := len(events), time.Now()
 	attempts, stages, results := make([]int, n), make([]string, n), make([]string, n)
-	details, took := make([]string, n), make([]int64, n)
+	details, took, ago := make([]string, n), make([]int64, n), make([]time.Duration, n)
 	for i, e := range events {
 		attempts[i], stages[i], results[i], details[i], took[i] = e.Attempt, string(e.Stage), e.Result, e.Detail, e.Took.Microseconds()
+		if !e.At.IsZero() {
+			ago[i] = now.Sub(e.At)
+		}
 	}
 	_, err := tx.Exec(ctx, `
-		INSERT INTO job_events (job_id, attempt, stage, result, detail, took_us)
-		SELECT $1, e.*
-		FROM unnest($2::integer[], $3::text[], $4::text[], $5::text[], $6::bigint[]) AS e`,
-		job, attempts, stages, results, details, took)
+		INSERT INTO job_events (job_id, attempt, stage, result, detail, took_us, at)
+		SELECT $1, attempt, stage, result, detail, took, now() - ago
+		FROM unnest($2::integer[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::interval[])
+			AS e (attempt, stage, result, detail, took, ago)`,
+		job, attempts, stages, results, details, took, ago)
 	return err
 }

@@ -102,14 +102,14 @@ func (db *DB) SkipBatchFile(ctx context.Context, id uuid.UUID, name string, reas
 		}
 		if !b.Manifest {
 			_, err := tx.Exec(ctx, `
-				INSERT INTO batch_files (batch_id, name, state, reason, message)
-				VALUES ($1, $2, 'skipped', $3, $4)
+				INSERT INTO batch_files (batch_id, name, state, reason, message, received_at)
+				VALUES ($1, $2, 'skipped', $3, $4, now())
 				ON CONFLICT (batch_id, name, sha256) DO UPDATE SET reason = $3, message = $4`, id, name, string(reason), message)
 			return err
 		}
 		_, err = tx.Exec(ctx, `
 			UPDATE batch_files
-			SET state = 'skipped', reason = $3, message = $4
+			SET state = 'skipped', reason = $3, message = $4, received_at = now()
 			WHERE batch_id = $1 AND name = $2 AND state IN ('awaited', 'skipped')`, id, name, string(reason), message)
 		return err
 	})

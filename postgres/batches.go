@@ -153,24 +153,18 @@ func list(ctx context.Context, tx pgx.Tx, id uuid.UUID, entries []voiceassist.Ma
 }
 
 // listed returns the files of the entries that list has just added or found, in
-// the order of the entries. They are looked up one by one in the index: of rows
-// that it has no statistics of yet, the planner would compare each with each.
+// the order of the entries. Of rows that it has no statistics of yet, the planner
+// would compare each with each, whatever the query: it is kept from that.
 func listed(ctx context.Context, tx pgx.Tx, id uuid.UUID, entries []voiceassist.ManifestEntry) ([]voiceassist.BatchFile, error) {
 	if len(entries) == 0 {
 		return nil, nil
 	}
-	rows, err := tx.Query(ctx, `
-		SELECT (SELECT f.id FROM batch_files f WHERE f.batch_id = $1 AND f.name = m.name AND f.sha256 = m.sha256)
-		FROM manifest m
-		ORDER BY m.n`, id)
+	ids, err := listedIDs(ctx, tx, id)
 	if err != nil {
 		return nil, err
 	}
-	ids, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	rows, err := tx.Query(ctx, `SELECT `+batchFileColumns+` FROM batch_fates f WHERE f.id = ANY($1)`, ids)
 	if err != nil {
-		return nil, err
-	}
-	if rows, err = tx.Query(ctx, `SELECT `+batchFileColumns+` FROM batch_fates f WHERE f.id = ANY($1)`, ids); err != nil {
 		return nil, err
 	}
 	found, err := pgx.CollectRows(rows, scanBatchFile)
@@ -186,6 +180,28 @@ func listed(ctx context.Context, tx pgx.Tx, id uuid.UUID, entries []voiceassist.
 		files[i] = at[id]
 	}
 	return files, nil
+}
+
+// listedIDs returns the ids of the files that the table manifest names, in its
+// order. A hash join reads each side once.
+func listedIDs(ctx context.Context, tx pgx.Tx, id uuid.UUID) ([]int64, error) {
+	if _, err := tx.Exec(ctx, `SET LOCAL enable_nestloop = off`); err != nil {
+		return nil, err
+	}
+	rows, err := tx.Query(ctx, `
+		SELECT f.id
+		FROM manifest m
+		JOIN batch_files f ON f.batch_id = $1 AND f.name = m.name AND f.sha256 = m.sha256
+		ORDER BY m.n`, id)
+	if err != nil {
+		return nil, err
+	}
+	ids, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	if err != nil {
+		return nil, err
+	}
+	_, err = tx.Exec(ctx, `SET LOCAL enable_nestloop TO DEFAULT`)
+	return ids, err
 }
 
 // How a batch is locked: its uploads may be at it together, nobody else may.
@@ -340,8 +356,8 @@ func batchLane(id uuid.UUID) string { return voiceassist.DocumentMeta{BatchID: &
 // batchStep is how many documents of a batch one transaction changes.
 const batchStep = 1000
 
-// CancelBatch ends what is unfinished of a batch: files that have not come never
-// do, documents that are not indexed are cancelled, those that are stay. It
+// CancelBatch ends what is unfinished of a batch and closes it: files that have
+// not come never do, documents that are not indexed are cancelled, those that are stay. It
 // takes the documents some at a time, each part in a transaction of its own; if
 // it is broken off, EndBatches goes on. Cancelling again changes nothing; a batch
 // that has ended is a Conflict.
@@ -354,7 +370,7 @@ func (db *DB) CancelBatch(ctx context.Context, id uuid.UUID) (voiceassist.Batch,
 		case b.EndedAt != nil:
 			return voiceassist.Errorf(voiceassist.Conflict, "the batch has ended")
 		}
-		if _, err := tx.Exec(ctx, `UPDATE batches SET cancelled_at = now(), paused_at = NULL, more = false WHERE id = $1`, id); err != nil {
+		if _, err := tx.Exec(ctx, `UPDATE batches SET cancelled_at = now(), closed_at = coalesce(closed_at, now()), paused_at = NULL, more = false WHERE id = $1`, id); err != nil {
 			return err
 		}
 		if _, err := tx.Exec(ctx, `
@@ -425,7 +441,7 @@ func (db *DB) RetryBatch(ctx context.Context, id uuid.UUID) (b voiceassist.Batch
 }
 
 func retryDocuments(ctx context.Context, tx pgx.Tx, batchID uuid.UUID, documents []uuid.UUID) error {
-	if _, err := tx.Exec(ctx, `UPDATE batches SET ended_at = NULL, cancelled_at = NULL WHERE id = $1`, batchID); err != nil {
+	if err := reopenBatches(ctx, tx, []uuid.UUID{batchID}); err != nil {
 		return err
 	}
 	if _, err := tx.Exec(ctx, `
@@ -438,6 +454,28 @@ func retryDocuments(ctx context.Context, tx pgx.Tx, batchID uuid.UUID, documents
 		return err
 	}
 	return auditDocuments(ctx, tx, "document.retried", documents, batchID)
+}
+
+// lockBatchesOf locks the batches that a document came with, in the order of
+// their ids, and returns these.
+func lockBatchesOf(ctx context.Context, tx pgx.Tx, document uuid.UUID) ([]uuid.UUID, error) {
+	rows, err := tx.Query(ctx, `
+		SELECT b.id
+		FROM batches b
+		WHERE b.id IN (SELECT f.batch_id FROM batch_files f WHERE f.document_id = $1 AND f.state = 'received')
+		ORDER BY b.id
+		`+exclusively, document)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
+}
+
+// reopenBatches lets batches go on of which documents run again: they are no
+// longer cancelled, and end again.
+func reopenBatches(ctx context.Context, tx pgx.Tx, batches []uuid.UUID) error {
+	_, err := tx.Exec(ctx, `UPDATE batches SET ended_at = NULL, cancelled_at = NULL WHERE id = ANY($1)`, batches)
+	return err
 }
 
 // auditDocuments notes that the same happened to some documents of a batch.

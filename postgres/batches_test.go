@@ -1,6 +1,7 @@
 package postgres_test
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -90,14 +91,59 @@ func TestABatchDoesNotEndWhileItsManifestIsComing(t *testing.T) {
 
 func TestAManifestHasItsLimit(t *testing.T) {
 	t.Parallel()
-	db := postgrestest.Open(t)
-	id := openLarge(t, db, voiceassist.MaxBatchFiles)
+	url := postgrestest.URL(t)
+	db, conn := open(t, url)
+	b, _, err := db.OpenBatch(t.Context(), voiceassist.Batch{Name: "papers", Manifest: true, More: true}, manifest(0, 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := b.ID
+	if _, err := conn.Exec(t.Context(), `
+		SET session_replication_role = replica; -- no check of each row's batch
+		INSERT INTO batch_files (batch_id, name, state)
+		SELECT $1, n::text, 'awaited' FROM generate_series(2, $2) n`, pgx.QueryExecModeSimpleProtocol, id, voiceassist.MaxBatchFiles); err != nil {
+		t.Fatal(err)
+	}
 	if _, _, err := db.ExtendBatch(t.Context(), id, manifest(voiceassist.MaxBatchFiles, 1), false); voiceassist.CodeOf(err) != voiceassist.Invalid {
 		t.Errorf("one file too many is %v, want Invalid", err)
 	}
-	b, err := db.Batch(t.Context(), id)
+	b, err = db.Batch(t.Context(), id)
 	if err != nil || b.Account.Declared != voiceassist.MaxBatchFiles || b.Account.Awaited != voiceassist.MaxBatchFiles {
 		t.Errorf("the account is %+v, %v", b.Account, err)
+	}
+}
+
+// open connects to a database twice: as the program does, and for what it cannot.
+func open(tb testing.TB, url string) (*postgres.DB, *pgx.Conn) {
+	tb.Helper()
+	db, err := postgres.Open(tb.Context(), url, postgres.Options{})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(db.Close)
+	conn, err := pgx.Connect(tb.Context(), url)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { conn.Close(context.WithoutCancel(tb.Context())) })
+	return db, conn
+}
+
+// BenchmarkManifest measures the first large manifest of a system that has had a
+// small one: the planner believes that batches have thirty files.
+func BenchmarkManifest(b *testing.B) {
+	db, conn := open(b, postgrestest.URL(b))
+	list := func(n int) {
+		if _, _, err := db.OpenBatch(b.Context(), voiceassist.Batch{Name: "papers", Manifest: true, More: true}, manifest(0, n)); err != nil {
+			b.Fatal(err)
+		}
+	}
+	list(30)
+	if _, err := conn.Exec(b.Context(), `ANALYZE batch_files; ALTER TABLE batch_files SET (autovacuum_enabled = false)`); err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		list(voiceassist.MaxManifestChunk)
 	}
 }
 
@@ -106,11 +152,7 @@ func TestAManifestHasItsLimit(t *testing.T) {
 func BenchmarkBatch(b *testing.B) {
 	const files = 50_000
 	url := postgrestest.URL(b)
-	db, err := postgres.Open(b.Context(), url, postgres.Options{})
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(db.Close)
+	db, _ := open(b, url)
 	begun := time.Now()
 	id := openLarge(b, db, files)
 	b.Logf("a manifest of %d files: %v", files, time.Since(begun))

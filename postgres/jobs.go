@@ -220,20 +220,34 @@ func (db *DB) CancelJob(ctx context.Context, id uuid.UUID) (j voiceassist.Job, e
 }
 
 // RetryJob starts a job anew for the document of one that failed or was
-// cancelled, and returns the new job. Any other job is a Conflict.
+// cancelled, and returns the new job. The batches of the document go on, as after
+// RetryBatch. Any other job is a Conflict.
 func (db *DB) RetryJob(ctx context.Context, id uuid.UUID) (j voiceassist.Job, err error) {
 	err = db.tx(ctx, func(tx pgx.Tx) error {
+		var document uuid.UUID
+		if err := tx.QueryRow(ctx, `SELECT document_id FROM jobs WHERE id = $1`, id).Scan(&document); err != nil {
+			return notFound(err, "job")
+		}
+		batches, err := lockBatchesOf(ctx, tx, document)
+		if err != nil {
+			return err
+		}
 		if err := lockJob(ctx, tx, id); err != nil {
 			return err
 		}
-		var document uuid.UUID
-		err := tx.QueryRow(ctx, `
-			SELECT j.document_id
+		var retryable bool
+		if err := tx.QueryRow(ctx, `
+			SELECT j.state IN ('failed', 'cancelled') AND j.kind = 'index' AND d.deleted_at IS NULL
 			FROM jobs j
-			JOIN documents d ON d.id = j.document_id AND d.deleted_at IS NULL
-			WHERE j.id = $1 AND j.state IN ('failed', 'cancelled') AND j.kind = 'index'`, id).Scan(&document)
-		if err != nil {
-			return conflictUnlessMissing(ctx, tx, id, err, "only a failed or cancelled job of an existing document can be retried")
+			JOIN documents d ON d.id = j.document_id
+			WHERE j.id = $1`, id).Scan(&retryable); err != nil {
+			return notFound(err, "job")
+		}
+		if !retryable {
+			return voiceassist.Errorf(voiceassist.Conflict, "only a failed or cancelled job of an existing document can be retried")
+		}
+		if err := reopenBatches(ctx, tx, batches); err != nil {
+			return err
 		}
 		if _, err := tx.Exec(ctx, `
 			UPDATE documents
