@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -382,10 +383,8 @@ func (w *Worker) hasText(ctx context.Context, x postgres.Extraction) (bool, erro
 		if err != nil {
 			return false, err
 		}
-		for _, p := range pages {
-			if hasWord(p) {
-				return true, nil
-			}
+		if slices.ContainsFunc(pages, hasWord) {
+			return true, nil
 		}
 	}
 	return false, nil
