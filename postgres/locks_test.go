@@ -2,7 +2,6 @@ package postgres_test
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"testing"
 
@@ -48,21 +47,18 @@ func TestAFlagIsTakenAfterTheirVersion(t *testing.T) {
 	if _, err := p.db.AddFlag(t.Context(), flag("f")); err != nil {
 		t.Fatal(err)
 	}
-	for name, change := range map[string]func(context.Context) error{
-		"a change": func(ctx context.Context) error {
+	for _, c := range []struct {
+		name string
+		do   func(context.Context) error
+	}{
+		{"a change", func(ctx context.Context) error {
 			_, err := p.db.ChangeFlag(ctx, "f", "flag.updated", func(f *voiceassist.Flag) error { f.Rollout = 5; return nil })
 			return err
-		},
-		"a deletion": func(ctx context.Context) error {
-			err := p.db.DeleteFlag(ctx, "f")
-			if errors.Is(err, voiceassist.NotFound) {
-				return nil
-			}
-			return err
-		},
+		}},
+		{"a deletion", func(ctx context.Context) error { return p.db.DeleteFlag(ctx, "f") }},
 	} {
-		if err := p.holdsNothingElse(`SELECT FROM feature_flags_version FOR UPDATE`, `SELECT FROM feature_flags FOR UPDATE`, change); err != nil {
-			t.Errorf("%s: %v", name, err)
+		if err := p.holdsNothingElse(`SELECT FROM feature_flags_version FOR UPDATE`, `SELECT FROM feature_flags FOR UPDATE`, c.do); err != nil {
+			t.Errorf("%s: %v", c.name, err)
 		}
 	}
 }
