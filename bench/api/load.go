@@ -2,7 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
+	"net/http"
 	"slices"
 	"syscall"
 	"time"
@@ -40,6 +43,24 @@ func ask(ctx context.Context, r route, clients int, length time.Duration) (resul
 		perSecond: float64(len(all)) / elapsed.Seconds(),
 		p50:       all[len(all)/2], p99: all[len(all)*99/100], bytes: size, cpu: used / time.Duration(len(all)),
 	}, nil
+}
+
+// askOnce returns the body that a route replies.
+func askOnce(ctx context.Context, r route) (body []byte, err error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.url, http.NoBody)
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Authorization", "Bearer "+r.token)
+	reply, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer reply.Body.Close()
+	if reply.StatusCode != http.StatusOK {
+		return nil, errors.New(reply.Status)
+	}
+	return io.ReadAll(reply.Body)
 }
 
 // askUntil asks until end and returns how long each request took, and the

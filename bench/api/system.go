@@ -2,14 +2,11 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	"mime/multipart"
 	"net"
 	"net/http"
 	"os"
@@ -17,14 +14,13 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 
+	"github.com/voiceassist/backend/bench/internal/system"
 	"github.com/voiceassist/backend/cmd"
 )
 
 const (
 	conversations = 25
 	documents     = 20
-	email         = "admin@example.com"
-	password      = "measured-and-found-good"
 )
 
 // bareRoute is a Fiber application with one route.
@@ -34,7 +30,8 @@ type bareRoute struct {
 	end chan error
 }
 
-func startBare(ctx context.Context) (*bareRoute, error) {
+// startBare starts an application that replies a JSON.
+func startBare(ctx context.Context, reply []byte) (*bareRoute, error) {
 	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
@@ -43,28 +40,27 @@ func startBare(ctx context.Context) (*bareRoute, error) {
 		url: "http://" + ln.Addr().String() + "/",
 		app: fiber.New(fiber.Config{DisableStartupMessage: true}), end: make(chan error, 1),
 	}
-	b.app.Get("/", func(c *fiber.Ctx) error { return c.JSON(fiber.Map{"status": "ok"}) })
+	b.app.Get("/", func(c *fiber.Ctx) error {
+		c.Set(fiber.HeaderContentType, fiber.MIMEApplicationJSON)
+		return c.Send(reply)
+	})
 	go func() { b.end <- b.app.Listener(ln) }()
 	return b, nil
 }
 
 func (b *bareRoute) stop() error { return errors.Join(b.app.Shutdown(), <-b.end) }
 
-// system is the whole program, in this process.
-type system struct {
+// whole is the whole program, in this process.
+type whole struct {
+	system.Client
 	dir    string
-	url    string
-	token  string
 	cancel context.CancelFunc
 	end    chan error
 }
 
-func startSystem(ctx context.Context, b bench) (*system, error) {
-	dir, err := os.MkdirTemp("", "bench-api-")
+func startWhole(ctx context.Context, b bench) (*whole, error) {
+	dir, err := system.MakeDir()
 	if err != nil {
-		return nil, err
-	}
-	if err := os.Chmod(dir, 0o755); err != nil { // Postgres' own account goes through it
 		return nil, err
 	}
 	rate := "off"
@@ -72,7 +68,7 @@ func startSystem(ctx context.Context, b bench) (*system, error) {
 		rate = "100000000/m"
 	}
 	cfg, err := cmd.ReadConfig([]string{
-		"DATA_DIR=" + dir, "PORT=0", "HOST=127.0.0.1", "ADMIN_EMAIL=" + email, "ADMIN_PASSWORD=" + password,
+		"DATA_DIR=" + dir, "PORT=0", "HOST=127.0.0.1", "ADMIN_EMAIL=" + system.Email, "ADMIN_PASSWORD=" + system.Password,
 		"ACCESS_TOKEN_TTL=24h", "RATE_LIMIT_SESSION=" + rate,
 		"REDIS_URL=" + b.redis,
 	})
@@ -80,7 +76,7 @@ func startSystem(ctx context.Context, b bench) (*system, error) {
 		return nil, err
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	s := &system{dir: dir, cancel: cancel, end: make(chan error, 1)}
+	s := &whole{dir: dir, cancel: cancel, end: make(chan error, 1)}
 	told, tell := io.Pipe()
 	log := slog.New(slog.NewJSONHandler(io.Discard, nil)) //nolint:sloglint // events are formatted, as in production
 	go func() {
@@ -88,18 +84,18 @@ func startSystem(ctx context.Context, b bench) (*system, error) {
 		_ = tell.Close()
 	}()
 	lines := bufio.NewScanner(told)
-	for s.url == "" && lines.Scan() {
-		_, s.url, _ = strings.Cut(lines.Text(), "is ready at ")
+	for s.URL == "" && lines.Scan() {
+		_, s.URL, _ = strings.Cut(lines.Text(), "is ready at ")
 	}
 	go func() { _, _ = io.Copy(io.Discard, told) }()
-	if s.url == "" {
+	if s.URL == "" {
 		return nil, errors.Join(errors.New("the system was not ready"), s.stop())
 	}
-	s.url = strings.Replace(s.url, "localhost", "127.0.0.1", 1)
+	s.URL = strings.Replace(s.URL, "localhost", "127.0.0.1", 1)
 	return s, nil
 }
 
-func (s *system) stop() error {
+func (s *whole) stop() error {
 	s.cancel()
 	err := <-s.end
 	if errors.Is(err, context.Canceled) {
@@ -109,63 +105,22 @@ func (s *system) stop() error {
 }
 
 // fill signs in and makes what the routes list.
-func (s *system) fill(ctx context.Context) error {
-	var reply struct {
-		Access string `json:"access_token"`
-		Total  int    `json:"total"`
-	}
-	if err := s.send(ctx, "/api/auth/login", "application/json", fmt.Appendf(nil, `{"email":%q,"password":%q}`, email, password), &reply); err != nil {
+func (s *whole) fill(ctx context.Context) error {
+	if err := s.SignIn(ctx, system.Email, system.Password); err != nil {
 		return err
 	}
-	s.token = reply.Access
 	for i := range conversations {
-		if err := s.send(ctx, "/api/conversations", "application/json", fmt.Appendf(nil, `{"title":"Conversation %d"}`, i), nil); err != nil {
+		var reply any
+		title := strings.NewReader(fmt.Sprintf(`{"title":"Conversation %d"}`, i))
+		if err := s.Do(ctx, http.MethodPost, "/api/conversations", "application/json", title, &reply); err != nil {
 			return err
 		}
 	}
 	for i := range documents {
-		if err := s.upload(ctx, fmt.Sprintf("note-%d.txt", i), fmt.Sprintf("Note %d says that ibuprofen eases pain.", i)); err != nil {
+		text := strings.NewReader(fmt.Sprintf("Note %d says that ibuprofen eases pain.", i))
+		if _, err := s.Upload(ctx, fmt.Sprintf("note-%d.txt", i), "", text); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-func (s *system) upload(ctx context.Context, name, text string) error {
-	var body bytes.Buffer
-	form := multipart.NewWriter(&body)
-	file, err := form.CreateFormFile("file", name)
-	if err == nil {
-		_, err = io.WriteString(file, text)
-	}
-	if err := errors.Join(err, form.Close()); err != nil {
-		return err
-	}
-	return s.send(ctx, "/api/admin/kb/documents", form.FormDataContentType(), body.Bytes(), nil)
-}
-
-// send posts a body and reads the reply into out, unless that is nil.
-func (s *system) send(ctx context.Context, path, contentType string, body []byte, out any) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url+path, bytes.NewReader(body))
-	if err != nil {
-		return err
-	}
-	req.Header.Set("Content-Type", contentType)
-	req.Header.Set("Authorization", "Bearer "+s.token)
-	reply, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return err
-	}
-	defer reply.Body.Close()
-	text, err := io.ReadAll(reply.Body)
-	if err != nil {
-		return err
-	}
-	if reply.StatusCode >= 300 {
-		return fmt.Errorf("POST %s: %s: %s", path, reply.Status, text)
-	}
-	if out == nil {
-		return nil
-	}
-	return json.Unmarshal(text, out)
 }

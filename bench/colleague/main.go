@@ -13,19 +13,20 @@ package main
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"os/signal"
-	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/voiceassist/backend/bench/internal/system"
 )
 
 // aim is by how much a load may delay a colleague.
@@ -44,41 +45,42 @@ func main() {
 }
 
 func run(ctx context.Context, bin string, files int) (err error) {
-	papers, err := filepath.Glob(filepath.Join(cmp.Or(os.Getenv("SHARED_DATA"), "../shared/data"), "papers", "*.pdf"))
-	if err != nil || len(papers) == 0 {
-		return errors.Join(errors.New("no papers: set SHARED_DATA"), err)
-	}
-	paper, err := os.ReadFile(papers[0])
+	data, err := system.SharedData("../shared/data")
 	if err != nil {
 		return err
 	}
-	s, err := startSystem(ctx, bin)
+	papers, err := system.Files(data, "papers", "*.pdf")
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, s.close()) }()
-	if err := s.awaitIdle(ctx); err != nil { // the samples
+	paper := papers[0].Content
+	o, err := startOffice(ctx, bin)
+	if err != nil {
 		return err
 	}
-	if _, err := s.index(ctx, "warm.pdf", again(paper, 0)); err != nil { // starts the readers
+	defer func() { err = errors.Join(err, o.close()) }()
+	if err := o.awaitIdle(ctx); err != nil { // the samples
 		return err
 	}
-	alone, err := s.index(ctx, "alone.pdf", again(paper, 1))
+	if _, err := o.index(ctx, "warm.pdf", again(paper, 0)); err != nil { // starts the readers
+		return err
+	}
+	alone, err := o.index(ctx, "alone.pdf", again(paper, 1))
 	if err != nil {
 		return err
 	}
 	fmt.Printf("alone       %.2f s\n", alone.Seconds())
 	return errors.Join(
-		s.amid(ctx, "uploads", files, alone, again(paper, 2), func(half chan<- struct{}) error { return s.load(ctx, files, half) }),
-		s.amid(ctx, "reindexing", files, alone, again(paper, 3), func(half chan<- struct{}) error {
+		o.amid(ctx, "uploads", files, alone, again(paper, 2), func(half chan<- struct{}) error { return o.load(ctx, files, half) }),
+		o.amid(ctx, "reindexing", files, alone, again(paper, 3), func(half chan<- struct{}) error {
 			defer close(half)
-			return s.reindex(ctx)
+			return o.reindex(ctx)
 		}))
 }
 
 // amid has the colleague's paper indexed in the middle of a load. load closes
 // half when it is time, and returns when everything is uploaded.
-func (s *system) amid(ctx context.Context, name string, files int, alone time.Duration, paper []byte, load func(half chan<- struct{}) error) error {
+func (o *office) amid(ctx context.Context, name string, files int, alone time.Duration, paper []byte, load func(half chan<- struct{}) error) error {
 	began, half, loaded := time.Now(), make(chan struct{}), make(chan error, 1)
 	go func() { loaded <- load(half) }()
 	select {
@@ -86,12 +88,12 @@ func (s *system) amid(ctx context.Context, name string, files int, alone time.Du
 	case <-ctx.Done():
 		return errors.Join(ctx.Err(), <-loaded)
 	}
-	before, err := s.pending(ctx)
+	before, err := o.Metrics(ctx, "voiceassist_jobs_pending{")
 	if err != nil {
 		return errors.Join(err, <-loaded)
 	}
-	took, err := s.index(ctx, name+".pdf", paper)
-	if err := errors.Join(err, <-loaded, s.awaitIdle(ctx)); err != nil {
+	took, err := o.index(ctx, name+".pdf", paper)
+	if err := errors.Join(err, <-loaded, o.awaitIdle(ctx)); err != nil {
 		return err
 	}
 	all := time.Since(began)
@@ -110,7 +112,7 @@ func again(paper []byte, n int) []byte {
 
 // load uploads n different small files, eight at a time, and closes half when
 // half of them are.
-func (s *system) load(ctx context.Context, n int, half chan<- struct{}) error {
+func (o *office) load(ctx context.Context, n int, half chan<- struct{}) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(8)
 	var done atomic.Int64
@@ -118,7 +120,7 @@ func (s *system) load(ctx context.Context, n int, half chan<- struct{}) error {
 		g.Go(func() error {
 			text := fmt.Sprintf("Note %d of %d.\n\nThe patient of bed %d takes aspirin in the morning and metformin at noon, and sleeps well.\n",
 				i, time.Now().UnixNano(), i)
-			_, err := s.upload(ctx, s.loader, fmt.Sprintf("note-%d.txt", i), []byte(text))
+			_, err := o.Upload(ctx, fmt.Sprintf("note-%d.txt", i), "", strings.NewReader(text))
 			if done.Add(1) == int64(n)/2 {
 				close(half)
 			}

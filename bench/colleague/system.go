@@ -1,153 +1,77 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"mime/multipart"
 	"net/http"
 	"os"
 	"os/exec"
-	"strconv"
 	"strings"
-	"syscall"
 	"time"
+
+	"github.com/voiceassist/backend/bench/internal/system"
 )
 
-const password = "measured-and-found-good"
+const colleague = "colleague@example.com"
 
-// system is a program that was started to be measured.
-type system struct {
-	cmd               *exec.Cmd
-	dir, url          string
-	loader, colleague string // access tokens
+// office is a system with two administrators: who is signed in as itself loads,
+// and the colleague has a PDF.
+type office struct {
+	*system.Up
+	colleague system.Client
+	dir       string
 }
 
-// startSystem starts the program on a directory of its own, and signs two
-// administrators in.
-func startSystem(ctx context.Context, bin string) (*system, error) {
-	dir, err := os.MkdirTemp("", "colleague-")
+// startOffice starts the program on a directory of its own and signs both in.
+func startOffice(ctx context.Context, bin string) (_ *office, err error) {
+	dir, err := system.MakeDir()
 	if err != nil {
 		return nil, err
 	}
-	s := &system{dir: dir}
-	if err := os.Chmod(dir, 0o755); err != nil { // Postgres' own account goes through it
-		return nil, errors.Join(err, os.RemoveAll(dir))
-	}
-	env := append(os.Environ(), "DATA_DIR="+dir, "PORT=0", "ADMIN_EMAIL=loader@example.com", "ADMIN_PASSWORD="+password,
-		"ACCESS_TOKEN_TTL=24h", "REFRESH_TOKEN_TTL=48h", "RATE_LIMIT_SESSION=off", "LOG_LEVEL=ERROR")
-	s.cmd = exec.CommandContext(context.WithoutCancel(ctx), bin, "up") // stopped in good order when ctx ends
-	s.cmd.Env, s.cmd.Stderr = env, os.Stderr
-	if err := s.start(); err != nil {
-		return nil, errors.Join(err, s.close())
-	}
-	create := exec.CommandContext(ctx, bin, "admin", "create", "-email", "colleague@example.com")
-	create.Env = env
-	if out, err := create.CombinedOutput(); err != nil {
-		return nil, errors.Join(fmt.Errorf("create the colleague: %w: %s", err, out), s.close())
-	}
-	if s.loader, err = s.signIn(ctx, "loader@example.com"); err == nil {
-		s.colleague, err = s.signIn(ctx, "colleague@example.com")
-	}
-	if err != nil {
-		return nil, errors.Join(err, s.close())
-	}
-	return s, nil
-}
-
-// start starts the program and waits until it says where it is.
-func (s *system) start() error {
-	out, err := s.cmd.StdoutPipe()
-	if err != nil {
-		return err
-	}
-	if err := s.cmd.Start(); err != nil {
-		return err
-	}
-	lines := bufio.NewScanner(out)
-	for s.url == "" && lines.Scan() {
-		if _, after, ok := strings.Cut(lines.Text(), "is ready at "); ok {
-			s.url = after
+	o := &office{dir: dir}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, o.close())
 		}
+	}()
+	o.Up, err = system.StartUp(ctx, bin, dir, "ACCESS_TOKEN_TTL=24h", "REFRESH_TOKEN_TTL=48h", "RATE_LIMIT_SESSION=off")
+	if err != nil {
+		return nil, err
 	}
-	go func() { _, _ = io.Copy(io.Discard, out) }()
-	if s.url == "" {
-		return errors.New("the program ended before it was ready")
+	create := exec.CommandContext(ctx, bin, "admin", "create", "-email", colleague)
+	create.Env = append(os.Environ(), "DATA_DIR="+dir, "ADMIN_PASSWORD="+system.Password)
+	if out, err := create.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("create the colleague: %w: %s", err, out)
 	}
-	return nil
+	if err := o.SignIn(ctx, system.Email, system.Password); err != nil {
+		return nil, err
+	}
+	o.colleague.URL = o.URL
+	return o, o.colleague.SignIn(ctx, colleague, system.Password)
 }
 
 // close ends the program in good order and removes its directory.
-func (s *system) close() error {
+func (o *office) close() error {
 	var err error
-	if s.cmd.Process != nil {
-		_ = s.cmd.Process.Signal(syscall.SIGTERM)
-		err = s.cmd.Wait()
+	if o.Up != nil {
+		err = o.Stop()
 	}
-	return errors.Join(err, os.RemoveAll(s.dir))
-}
-
-func (s *system) do(ctx context.Context, method, path, token, contentType string, body io.Reader, out any) error {
-	req, err := http.NewRequestWithContext(ctx, method, s.url+path, body)
-	if err != nil {
-		return err
-	}
-	req.Header.Set("Content-Type", contentType)
-	req.Header.Set("Authorization", "Bearer "+token)
-	reply, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return err
-	}
-	defer reply.Body.Close()
-	if reply.StatusCode >= 300 {
-		message, _ := io.ReadAll(io.LimitReader(reply.Body, 1000))
-		return fmt.Errorf("%s %s replied %s: %s", method, path, reply.Status, message)
-	}
-	return json.NewDecoder(reply.Body).Decode(out)
-}
-
-func (s *system) signIn(ctx context.Context, email string) (token string, err error) {
-	var reply struct {
-		Access string `json:"access_token"`
-	}
-	body := strings.NewReader(fmt.Sprintf(`{"email":%q,"password":%q}`, email, password))
-	err = s.do(ctx, http.MethodPost, "/api/auth/login", "", "application/json", body, &reply)
-	return reply.Access, err
-}
-
-func (s *system) upload(ctx context.Context, token, name string, content []byte) (id string, err error) {
-	var body bytes.Buffer
-	form := multipart.NewWriter(&body)
-	part, err := form.CreateFormFile("file", name)
-	if err != nil {
-		return "", err
-	}
-	if _, err := part.Write(content); err != nil {
-		return "", err
-	}
-	if err := form.Close(); err != nil {
-		return "", err
-	}
-	var reply struct{ ID string }
-	err = s.do(ctx, http.MethodPost, "/api/admin/kb/documents", token, form.FormDataContentType(), &body, &reply)
-	return reply.ID, err
+	return errors.Join(err, os.RemoveAll(o.dir))
 }
 
 // index uploads a file as the colleague and returns how long it takes to be
 // indexed, from the first byte sent.
-func (s *system) index(ctx context.Context, name string, content []byte) (time.Duration, error) {
+func (o *office) index(ctx context.Context, name string, content []byte) (time.Duration, error) {
 	began := time.Now()
-	id, err := s.upload(ctx, s.colleague, name, content)
+	up, err := o.colleague.Upload(ctx, name, "", bytes.NewReader(content))
 	if err != nil {
 		return 0, err
 	}
 	for {
 		var reply struct{ Data struct{ Status string } }
-		if err := s.do(ctx, http.MethodGet, "/api/admin/kb/documents/"+id, s.colleague, "", nil, &reply); err != nil {
+		if err := o.colleague.Do(ctx, http.MethodGet, "/api/admin/kb/documents/"+up.ID, "", nil, &reply); err != nil {
 			return 0, err
 		}
 		switch reply.Data.Status {
@@ -163,15 +87,15 @@ func (s *system) index(ctx context.Context, name string, content []byte) (time.D
 }
 
 // reindex has everything indexed anew.
-func (s *system) reindex(ctx context.Context) error {
+func (o *office) reindex(ctx context.Context) error {
 	var reply any
-	return s.do(ctx, http.MethodPost, "/api/admin/kb/reindex", s.loader, "application/json", strings.NewReader(`{}`), &reply)
+	return o.Do(ctx, http.MethodPost, "/api/admin/kb/reindex", "application/json", strings.NewReader(`{}`), &reply)
 }
 
 // awaitIdle waits until there is no job left.
-func (s *system) awaitIdle(ctx context.Context) error {
+func (o *office) awaitIdle(ctx context.Context) error {
 	for {
-		n, err := s.metrics(ctx, "voiceassist_jobs_pending{", "voiceassist_jobs_running{")
+		n, err := o.Metrics(ctx, "voiceassist_jobs_pending{", "voiceassist_jobs_running{")
 		if err != nil || n == 0 {
 			return err
 		}
@@ -179,43 +103,6 @@ func (s *system) awaitIdle(ctx context.Context) error {
 			return err
 		}
 	}
-}
-
-// pending returns how many jobs have not been started.
-func (s *system) pending(ctx context.Context) (float64, error) {
-	return s.metrics(ctx, "voiceassist_jobs_pending{")
-}
-
-// metrics returns the sum of the figures whose names begin so.
-func (s *system) metrics(ctx context.Context, prefixes ...string) (sum float64, err error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url+"/metrics", nil)
-	if err != nil {
-		return 0, err
-	}
-	reply, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return 0, err
-	}
-	defer reply.Body.Close()
-	found := false
-	lines := bufio.NewScanner(reply.Body)
-	for lines.Scan() {
-		for _, prefix := range prefixes {
-			if !strings.HasPrefix(lines.Text(), prefix) {
-				continue
-			}
-			fields := strings.Fields(lines.Text())
-			n, err := strconv.ParseFloat(fields[len(fields)-1], 64)
-			if err != nil {
-				return 0, err
-			}
-			sum, found = sum+n, true
-		}
-	}
-	if !found {
-		return 0, fmt.Errorf("no figures %v", prefixes)
-	}
-	return sum, lines.Err()
 }
 
 func pause(ctx context.Context, d time.Duration) error {

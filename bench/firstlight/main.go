@@ -195,7 +195,7 @@ func nasty(ctx context.Context, s *running, data string) error {
 	if err != nil {
 		return err
 	}
-	child, err := s.metric(ctx, "voiceassist_reader_peak_resident_bytes")
+	child, err := s.Metrics(ctx, "voiceassist_reader_peak_resident_bytes ")
 	if err != nil {
 		return err
 	}

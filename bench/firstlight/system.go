@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -272,24 +271,4 @@ func (s *running) statusKB(name string) (int, error) {
 	}
 	_, after, _ := strings.Cut(string(b), name+":")
 	return strconv.Atoi(strings.Fields(after)[0])
-}
-
-// metric reads a figure from /metrics.
-func (s *running) metric(ctx context.Context, name string) (float64, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.URL+"/metrics", nil)
-	if err != nil {
-		return 0, err
-	}
-	reply, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return 0, err
-	}
-	defer reply.Body.Close()
-	lines := bufio.NewScanner(reply.Body)
-	for lines.Scan() {
-		if value, ok := strings.CutPrefix(lines.Text(), name+" "); ok {
-			return strconv.ParseFloat(value, 64)
-		}
-	}
-	return 0, fmt.Errorf("no figure %s", name)
 }

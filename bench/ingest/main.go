@@ -22,7 +22,6 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
-	"runtime/pprof"
 	"slices"
 	"strings"
 	"syscall"
@@ -91,17 +90,11 @@ func (b ingest) run(ctx context.Context, out io.Writer) (err error) {
 	if len(sets) == 0 {
 		return fmt.Errorf("-only %s names no run", b.only)
 	}
-	if b.profile != "" {
-		f, err := os.Create(b.profile)
-		if err != nil {
-			return err
-		}
-		defer f.Close()
-		if err := pprof.StartCPUProfile(f); err != nil {
-			return err
-		}
-		defer pprof.StopCPUProfile()
+	stopProfile, err := system.Profile(b.profile)
+	if err != nil {
+		return err
 	}
+	defer func() { err = errors.Join(err, stopProfile()) }()
 	for _, s := range sets {
 		documents, err := s.load()
 		if err != nil {

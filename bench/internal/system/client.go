@@ -1,6 +1,7 @@
 package system
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -8,6 +9,8 @@ import (
 	"io"
 	"mime/multipart"
 	"net/http"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 )
@@ -115,4 +118,38 @@ func (c *Client) Upload(ctx context.Context, name, title string, content io.Read
 	var reply struct{ Data Uploaded }
 	err := c.Do(ctx, http.MethodPost, "/api/admin/kb/documents", form.FormDataContentType(), body, &reply)
 	return reply.Data, err
+}
+
+// Metrics returns the sum of the figures of /metrics whose lines begin with one
+// of the prefixes.
+func (c *Client) Metrics(ctx context.Context, prefixes ...string) (sum float64, err error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.URL+"/metrics", http.NoBody)
+	if err != nil {
+		return 0, err
+	}
+	reply, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return 0, err
+	}
+	defer reply.Body.Close()
+	found := false
+	lines := bufio.NewScanner(reply.Body)
+	for lines.Scan() {
+		line := lines.Text()
+		if !slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(line, p) }) {
+			continue
+		}
+		n, err := strconv.ParseFloat(line[strings.LastIndexByte(line, ' ')+1:], 64)
+		if err != nil {
+			return 0, err
+		}
+		sum, found = sum+n, true
+	}
+	if err := lines.Err(); err != nil {
+		return 0, err
+	}
+	if !found {
+		return 0, fmt.Errorf("no figures %v", prefixes)
+	}
+	return sum, nil
 }
