@@ -59,7 +59,7 @@ type badPageBody struct {
 }
 
 func documentOf(d voiceassist.Document) documentBody {
-	status := wireStatus(d.State)
+	status, created := wireStatus(d.State), stamp(d.CreatedAt)
 	b := documentBody{
 		ID:             d.ID.String(),
 		DocumentID:     d.ID.String(),
@@ -85,8 +85,8 @@ func documentOf(d voiceassist.Document) documentBody {
 		SHA256:         d.SHA256,
 		Version:        d.Version,
 		Generation:     d.Generation,
-		UploadDate:     stamp(d.CreatedAt),
-		CreatedAt:      stamp(d.CreatedAt),
+		UploadDate:     created,
+		CreatedAt:      created,
 		UpdatedAt:      stamp(d.UpdatedAt),
 		LastIndexedAt:  stampOrNil(d.IndexedAt),
 		UploadedBy:     idOrNil(d.UploadedBy),

@@ -62,7 +62,7 @@ func (db *DB) Conversations(ctx context.Context, userID uuid.UUID, f voiceassist
 	if err != nil {
 		return nil, 0, classify(err)
 	}
-	page, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (voiceassist.Conversation, error) {
+	page, err = pgx.AppendRows(make([]voiceassist.Conversation, 0, f.Limit), rows, func(row pgx.CollectableRow) (voiceassist.Conversation, error) {
 		return scanConversationAnd(row, &total)
 	})
 	if err == nil && len(page) == 0 && f.Offset > 0 { // beyond the end no row tells how many there are

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -21,9 +22,22 @@ const documentColumns = `
 func documentFields(d *voiceassist.Document) []any {
 	return []any{
 		&d.ID, &d.SHA256, &d.Size, &d.Filename, &d.MediaType, &d.BlobKey, &d.Title, &d.SourceType, &d.Specialty, &d.Category,
-		&d.Author, &d.Metadata, &d.State, &d.Stage, &d.Progress, &d.ErrorCode, &d.ErrorMessage, &d.PageCount, &d.PassageCount,
-		&d.BadPages, &d.TokenCount, &d.Generation, &d.Version, &d.UploadedBy, &d.CreatedAt, &d.UpdatedAt, &d.IndexedAt, &d.DeletedAt,
+		&d.Author, jsonInto[map[string]any]{&d.Metadata}, &d.State, &d.Stage, &d.Progress, &d.ErrorCode, &d.ErrorMessage, &d.PageCount, &d.PassageCount,
+		jsonInto[[]voiceassist.BadPage]{&d.BadPages}, &d.TokenCount, &d.Generation, &d.Version, &d.UploadedBy, &d.CreatedAt, &d.UpdatedAt, &d.IndexedAt, &d.DeletedAt,
 	}
+}
+
+// jsonInto scans JSON into what it holds, and an empty object or array, as most
+// documents have them, as nil, without parsing it.
+type jsonInto[T any] struct{ to *T }
+
+// ScanBytes implements pgtype.BytesScanner.
+func (j jsonInto[T]) ScanBytes(src []byte) error {
+	if len(src) <= len("{}") {
+		*j.to = *new(T)
+		return nil
+	}
+	return json.Unmarshal(src, j.to)
 }
 
 func scanDocument(row pgx.CollectableRow) (voiceassist.Document, error) {
@@ -223,7 +237,7 @@ func (db *DB) Documents(ctx context.Context, f voiceassist.DocumentFilter) (docs
 	if err != nil {
 		return nil, 0, classify(err)
 	}
-	docs, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (d voiceassist.Document, err error) {
+	docs, err = pgx.AppendRows(make([]voiceassist.Document, 0, f.Limit), rows, func(row pgx.CollectableRow) (d voiceassist.Document, err error) {
 		err = row.Scan(append(documentFields(&d), &total)...)
 		return d, err
 	})
