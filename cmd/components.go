@@ -282,6 +282,7 @@ func work(ctx context.Context, cfg Config, e *engines, log *slog.Logger) error {
 		Ledger: e.ledger, Index: e.index, Reader: reader, Blobs: e.blobs, Embedder: e.embedder,
 		MayEmbed: func() bool { return switches.Enabled(voiceassist.FlagOutsideModels, voiceassist.User{}) },
 		TempDir:  cfg.tempDir, MaxBadPages: cfg.ExtractMaxBad, MaxText: cfg.ExtractMaxTextMB << 20,
+		PartPages: cfg.ExtractPartPages, PartPassages: cfg.EmbedPartPassages,
 		Metrics: pipeline.NewMetrics(e.registry), Log: log,
 	}
 	stop, err := e.queue.Consume(worker.Handle, redis.ConsumerOptions{

@@ -88,14 +88,16 @@ func (w *Worker) extract(ctx context.Context, a *attempt) (postgres.Extraction, 
 			return x, err
 		}
 	}
-	missing, err := w.Ledger.MissingPages(ctx, x, postgres.Span{First: 1, Last: x.Info.Pages})
-	switch {
-	case err != nil:
+	all := postgres.Span{First: 1, Last: x.Info.Pages}
+	missing, err := w.Ledger.MissingPages(ctx, x, all)
+	if err != nil {
 		return x, err
-	case len(missing) > w.partPages()/2:
+	}
+	if len(missing) > w.partPages() {
 		return x, w.splitPages(x, missing)
-	case len(missing) > 0:
-		if err := w.readMissing(ctx, a, x, missing); err != nil {
+	}
+	if len(missing) > 0 {
+		if x.Info, err = w.readMissing(ctx, a, x, all); err != nil {
 			return x, err
 		}
 	}
@@ -116,26 +118,28 @@ func (w *Worker) extraction(ctx context.Context, a *attempt) (x postgres.Extract
 	return w.Ledger.Extraction(ctx, a.document.SHA256, engine)
 }
 
-// beginExtraction reads the first pages, which tells how many there are, and
-// reports whether those are all.
+// beginExtraction reads a file of which nothing is known yet, unless it is a PDF
+// that is worth parts: of that it learns no more than how many pages there are.
+// It reports whether it has read all.
 func (w *Worker) beginExtraction(ctx context.Context, a *attempt, x postgres.Extraction) (_ postgres.Extraction, complete bool, err error) {
 	file, remove, err := w.fetch(ctx, a.document)
 	if err != nil {
 		return x, false, err
 	}
 	defer remove()
-	var first voiceassist.PageRange // all of them
 	if a.document.MediaType == voiceassist.MediaPDF {
-		first = voiceassist.PageRange{First: 1, Last: w.partPages()}
+		if x.Info, err = w.readPages(ctx, a, x, file, noPage); err != nil {
+			return x, false, err
+		}
 	}
-	if x.Info, err = w.readPages(ctx, a, x, file, first); err != nil {
+	if x.Info.Pages > w.partPages() {
+		return x, false, w.Ledger.BeginExtraction(ctx, a.Attempt, x)
+	}
+	if x.Info, err = w.readPages(ctx, a, x, file, voiceassist.PageRange{}); err != nil {
 		return x, false, err
 	}
-	if first.Last == 0 || x.Info.Pages <= first.Last {
-		x, err = w.finishExtraction(ctx, a, x, x.Info)
-		return x, true, err
-	}
-	return x, false, w.Ledger.BeginExtraction(ctx, a.Attempt, x)
+	x, err = w.finishExtraction(ctx, a, x, x.Info)
+	return x, true, err
 }
 
 // fetch copies a document's original to a file of our own, which is gone when

@@ -50,8 +50,8 @@ type Worker struct {
 	Lease    time.Duration        // how long a silent worker keeps a job; 0 is 30 s
 	Gate     EmbedGate            // asked before each request to Embedder; nil lets everything through
 
-	PartPages    int   // a PDF with more pages is read in parts of half as many; 0 is 64
-	PartPassages int   // more passages than this are embedded in parts; 0 is 1,024
+	PartPages    int   // a PDF with more is read in parts of at most so many; 0 is 64
+	PartPassages int   // a document with more is embedded in parts of at most so many; 0 is 1,024
 	MaxBadPages  int   // a document with more pages that cannot be read fails; 0 is 20
 	MaxText      int64 // a document with more text fails, in bytes; 0 is 64 MiB
 
