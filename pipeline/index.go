@@ -199,7 +199,7 @@ func (w *Worker) chunk(ctx context.Context, a *attempt, x postgres.Extraction, r
 	p.Generation = number
 	chunker := NewChunker(a.DocumentID, number)
 	for first := 1; first <= x.Info.Pages; first += pageBatch {
-		pages, err := w.Ledger.Pages(ctx, x.SHA256, x.Engine, first, pageBatch)
+		pages, err := w.pages(ctx, a, x, first)
 		if err != nil {
 			return err
 		}
@@ -217,6 +217,9 @@ func (w *Worker) chunk(ctx context.Context, a *attempt, x postgres.Extraction, r
 			p.Passages++
 			p.Tokens += passage.Tokens
 		}
+		if x.Info.Pages <= pageBatch && len(passages) <= passageBatch {
+			a.passages = passages
+		}
 		if err := w.progress(ctx, a, postgres.Progress{
 			Stage: voiceassist.StageChunk, Processed: min(first+pageBatch-1, x.Info.Pages), Total: x.Info.Pages,
 			Percent: chunkShare.at(min(first+pageBatch-1, x.Info.Pages), x.Info.Pages),
@@ -226,6 +229,15 @@ func (w *Worker) chunk(ctx context.Context, a *attempt, x postgres.Extraction, r
 	}
 	w.Metrics.passagesCut(p.Passages)
 	return nil
+}
+
+// pages returns a batch of an extraction's pages from first on, in order. Those
+// of a short document that the attempt has read are at hand.
+func (w *Worker) pages(ctx context.Context, a *attempt, x postgres.Extraction, first int) ([]voiceassist.Page, error) {
+	if first == 1 && len(a.pages) == x.Info.Pages && slices.IsSortedFunc(a.pages, func(p, q voiceassist.Page) int { return p.Number - q.Number }) {
+		return a.pages, nil
+	}
+	return w.Ledger.Pages(ctx, x.SHA256, x.Engine, first, pageBatch)
 }
 
 // addPassages stores passages, and which texts their vectors will stand for.
@@ -291,7 +303,7 @@ func (w *Worker) eachBatch(ctx context.Context, a *attempt, p postgres.Publicati
 func (w *Worker) eachBatchOf(ctx context.Context, a *attempt, generation int, s postgres.Span, f func(passages []voiceassist.Passage, done int) error) error {
 	for first := s.First; first <= s.Last; first += passageBatch {
 		want := min(passageBatch, s.Last-first+1)
-		passages, err := w.Ledger.GenerationPassages(ctx, a.DocumentID, generation, first, want)
+		passages, err := w.passages(ctx, a, generation, first, want)
 		if err != nil {
 			return err
 		}
@@ -303,6 +315,15 @@ func (w *Worker) eachBatchOf(ctx context.Context, a *attempt, generation int, s 
 		}
 	}
 	return nil
+}
+
+// passages returns some of a generation's passages from first on, in order. Those
+// of a short document that the attempt has cut are at hand.
+func (w *Worker) passages(ctx context.Context, a *attempt, generation, first, limit int) ([]voiceassist.Passage, error) {
+	if n := len(a.passages); n > 0 && generation == a.generation && first+limit <= n {
+		return a.passages[first : first+limit], nil
+	}
+	return w.Ledger.GenerationPassages(ctx, a.DocumentID, generation, first, limit)
 }
 
 // points makes the points of passages of d, which were embedded under a title

@@ -66,11 +66,15 @@ type attempt struct {
 	document voiceassist.Document
 	lease    time.Duration
 
-	readText   bool                 // a page that it has read and stored holds a letter or a digit
-	embedder   voiceassist.Embedder // nil: what it builds is found by words alone
-	generation int                  // the one it builds; 0 before all its passages are stored
-	published  bool                 // points of it may be in the index
-	gate       voiceassist.Gate     // at which its job has to wait; "" is none
+	readText   bool                  // a page that it has read and stored holds a letter or a digit
+	pages      []voiceassist.Page    // that it has read and stored, in the order read, while they fit into a batch
+	pagesRead  int                   // all of them
+	textRead   int                   // bytes of their text
+	passages   []voiceassist.Passage // all of generation, if it has cut them and they fit into a batch
+	embedder   voiceassist.Embedder  // nil: what it builds is found by words alone
+	generation int                   // the one it builds; 0 before all its passages are stored
+	published  bool                  // points of it may be in the index
+	gate       voiceassist.Gate      // at which its job has to wait; "" is none
 	timeline   []voiceassist.JobEvent
 	stage      voiceassist.Stage
 	begun      time.Time // of the stage
