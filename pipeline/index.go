@@ -287,6 +287,9 @@ func (w *Worker) publish(ctx context.Context, a *attempt, p postgres.Publication
 	if err := w.Ledger.Publish(ctx, a.Attempt, p); err != nil {
 		return err
 	}
+	if p.Generation == 1 {
+		return nil // there are no old ones
+	}
 	if err := w.Index.Activate(ctx, a.DocumentID, p.Generation); err != nil {
 		return fmt.Errorf("activate generation: %w", err)
 	}
