@@ -80,7 +80,9 @@ type Config struct {
 	ExtractPage       time.Duration `env:"EXTRACT_PAGE_TIMEOUT" envDefault:"20s"` // without the next page
 	ExtractMemoryMB   int64         `env:"EXTRACT_MEMORY_MB" envDefault:"1024"`
 	ExtractMaxPages   int           `env:"EXTRACT_MAX_PAGES" envDefault:"10000"`
-	RelayWindow       int           `env:"RELAY_WINDOW" envDefault:"16"` // the least; more when the workers are fast
+	ExtractPartPages  int           `env:"EXTRACT_PART_PAGES" envDefault:"64"`    // a PDF with more is read in parts
+	EmbedPartPassages int           `env:"EMBED_PART_PASSAGES" envDefault:"1024"` // likewise
+	RelayWindow       int           `env:"RELAY_WINDOW" envDefault:"16"`          // the least; more when the workers are fast
 	ExtractMaxTextMB  int64         `env:"EXTRACT_MAX_TEXT_MB" envDefault:"64"`
 	ExtractMaxBad     int           `env:"EXTRACT_MAX_BAD_PAGES" envDefault:"20"`
 	ShutdownGrace     time.Duration `env:"SHUTDOWN_GRACE" envDefault:"8s"`
@@ -193,6 +195,8 @@ func (c Config) faults() []error {
 	add(c.ExtractPage > 0, "EXTRACT_PAGE_TIMEOUT: want more than 0s")
 	add(c.ExtractMemoryMB >= 128, "EXTRACT_MEMORY_MB: want at least 128")
 	add(c.ExtractMaxPages > 0, "EXTRACT_MAX_PAGES: want at least 1")
+	add(c.ExtractPartPages > 0, "EXTRACT_PART_PAGES: want at least 1")
+	add(c.EmbedPartPassages > 0, "EMBED_PART_PASSAGES: want at least 1")
 	add(c.RelayWindow > 0 && c.RelayWindow <= postgres.MaxWindow, "RELAY_WINDOW: want 1 to %d", postgres.MaxWindow)
 	add(c.EmbedRequests >= 0 && c.EmbedRequests <= 1e6, "EMBED_REQUESTS_PER_MINUTE: want 1 to 1000000, or 0")
 	add(c.EmbedTokens >= 0 && c.EmbedTokens <= 1e9, "EMBED_TOKENS_PER_MINUTE: want 1 to 1000000000, or 0")

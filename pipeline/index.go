@@ -88,14 +88,16 @@ func (w *Worker) extract(ctx context.Context, a *attempt) (postgres.Extraction, 
 			return x, err
 		}
 	}
-	missing, err := w.Ledger.MissingPages(ctx, x, postgres.Span{First: 1, Last: x.Info.Pages})
-	switch {
-	case err != nil:
+	all := postgres.Span{First: 1, Last: x.Info.Pages}
+	missing, err := w.Ledger.MissingPages(ctx, x, all)
+	if err != nil {
 		return x, err
-	case len(missing) > w.partPages()/2:
+	}
+	if len(missing) > w.partPages() {
 		return x, w.splitPages(x, missing)
-	case len(missing) > 0:
-		if err := w.readMissing(ctx, a, x, missing); err != nil {
+	}
+	if len(missing) > 0 {
+		if x.Info, err = w.readMissing(ctx, a, x, all); err != nil {
 			return x, err
 		}
 	}
@@ -116,26 +118,28 @@ func (w *Worker) extraction(ctx context.Context, a *attempt) (x postgres.Extract
 	return w.Ledger.Extraction(ctx, a.document.SHA256, engine)
 }
 
-// beginExtraction reads the first pages, which tells how many there are, and
-// reports whether those are all.
+// beginExtraction reads a file of which nothing is known yet, unless it is a PDF
+// that is worth parts: of that it learns no more than how many pages there are.
+// It reports whether it has read all.
 func (w *Worker) beginExtraction(ctx context.Context, a *attempt, x postgres.Extraction) (_ postgres.Extraction, complete bool, err error) {
 	file, remove, err := w.fetch(ctx, a.document)
 	if err != nil {
 		return x, false, err
 	}
 	defer remove()
-	var first voiceassist.PageRange // all of them
 	if a.document.MediaType == voiceassist.MediaPDF {
-		first = voiceassist.PageRange{First: 1, Last: w.partPages()}
+		if x.Info, err = w.readPages(ctx, a, x, file, noPage); err != nil {
+			return x, false, err
+		}
 	}
-	if x.Info, err = w.readPages(ctx, a, x, file, first); err != nil {
+	if x.Info.Pages > w.partPages() {
+		return x, false, w.Ledger.BeginExtraction(ctx, a.Attempt, x)
+	}
+	if x.Info, err = w.readPages(ctx, a, x, file, voiceassist.PageRange{}); err != nil {
 		return x, false, err
 	}
-	if first.Last == 0 || x.Info.Pages <= first.Last {
-		x, err = w.finishExtraction(ctx, a, x, x.Info)
-		return x, true, err
-	}
-	return x, false, w.Ledger.BeginExtraction(ctx, a.Attempt, x)
+	x, err = w.finishExtraction(ctx, a, x, x.Info)
+	return x, true, err
 }
 
 // fetch copies a document's original to a file of our own, which is gone when
@@ -195,7 +199,7 @@ func (w *Worker) chunk(ctx context.Context, a *attempt, x postgres.Extraction, r
 	p.Generation = number
 	chunker := NewChunker(a.DocumentID, number)
 	for first := 1; first <= x.Info.Pages; first += pageBatch {
-		pages, err := w.Ledger.Pages(ctx, x.SHA256, x.Engine, first, pageBatch)
+		pages, err := w.pages(ctx, a, x, first)
 		if err != nil {
 			return err
 		}
@@ -213,6 +217,9 @@ func (w *Worker) chunk(ctx context.Context, a *attempt, x postgres.Extraction, r
 			p.Passages++
 			p.Tokens += passage.Tokens
 		}
+		if x.Info.Pages <= pageBatch && len(passages) <= passageBatch {
+			a.passages = passages
+		}
 		if err := w.progress(ctx, a, postgres.Progress{
 			Stage: voiceassist.StageChunk, Processed: min(first+pageBatch-1, x.Info.Pages), Total: x.Info.Pages,
 			Percent: chunkShare.at(min(first+pageBatch-1, x.Info.Pages), x.Info.Pages),
@@ -222,6 +229,15 @@ func (w *Worker) chunk(ctx context.Context, a *attempt, x postgres.Extraction, r
 	}
 	w.Metrics.passagesCut(p.Passages)
 	return nil
+}
+
+// pages returns a batch of an extraction's pages from first on, in order. Those
+// of a short document that the attempt has read are at hand.
+func (w *Worker) pages(ctx context.Context, a *attempt, x postgres.Extraction, first int) ([]voiceassist.Page, error) {
+	if first == 1 && len(a.pages) == x.Info.Pages && slices.IsSortedFunc(a.pages, func(p, q voiceassist.Page) int { return p.Number - q.Number }) {
+		return a.pages, nil
+	}
+	return w.Ledger.Pages(ctx, x.SHA256, x.Engine, first, pageBatch)
 }
 
 // addPassages stores passages, and which texts their vectors will stand for.
@@ -271,6 +287,9 @@ func (w *Worker) publish(ctx context.Context, a *attempt, p postgres.Publication
 	if err := w.Ledger.Publish(ctx, a.Attempt, p); err != nil {
 		return err
 	}
+	if p.Generation == 1 {
+		return nil // there are no old ones
+	}
 	if err := w.Index.Activate(ctx, a.DocumentID, p.Generation); err != nil {
 		return fmt.Errorf("activate generation: %w", err)
 	}
@@ -287,7 +306,7 @@ func (w *Worker) eachBatch(ctx context.Context, a *attempt, p postgres.Publicati
 func (w *Worker) eachBatchOf(ctx context.Context, a *attempt, generation int, s postgres.Span, f func(passages []voiceassist.Passage, done int) error) error {
 	for first := s.First; first <= s.Last; first += passageBatch {
 		want := min(passageBatch, s.Last-first+1)
-		passages, err := w.Ledger.GenerationPassages(ctx, a.DocumentID, generation, first, want)
+		passages, err := w.passages(ctx, a, generation, first, want)
 		if err != nil {
 			return err
 		}
@@ -299,6 +318,15 @@ func (w *Worker) eachBatchOf(ctx context.Context, a *attempt, generation int, s 
 		}
 	}
 	return nil
+}
+
+// passages returns some of a generation's passages from first on, in order. Those
+// of a short document that the attempt has cut are at hand.
+func (w *Worker) passages(ctx context.Context, a *attempt, generation, first, limit int) ([]voiceassist.Passage, error) {
+	if n := len(a.passages); n > 0 && generation == a.generation && first+limit <= n {
+		return a.passages[first : first+limit], nil
+	}
+	return w.Ledger.GenerationPassages(ctx, a.DocumentID, generation, first, limit)
 }
 
 // points makes the points of passages of d, which were embedded under a title

@@ -10,9 +10,9 @@ import (
 	"github.com/voiceassist/backend/postgres"
 )
 
-// What is done in one go; of more, several workers each take a part.
+// What is done in one go at most; of more, several workers each take a part.
 const (
-	defaultPartPages    = 64   // pages; a part has half as many
+	defaultPartPages    = 64   // pages
 	defaultPartPassages = 1024 // passages
 )
 
@@ -29,7 +29,7 @@ func (s *split) Error() string { return fmt.Sprintf("goes on in %d parts", len(s
 func (w *Worker) splitPages(x postgres.Extraction, missing []int) error {
 	stored := x.Info.Pages - len(missing)
 	return &split{postgres.Split{
-		Kind: voiceassist.JobExtract, Parts: runs(missing, max(1, w.partPages()/2)),
+		Kind: voiceassist.JobExtract, Parts: runs(missing, evenly(len(missing), w.partPages())),
 		Progress: postgres.Progress{
 			Stage: voiceassist.StageExtract, Processed: stored, Total: x.Info.Pages,
 			Percent: extractShare.at(stored, x.Info.Pages),
@@ -40,7 +40,7 @@ func (w *Worker) splitPages(x postgres.Extraction, missing []int) error {
 // splitPassages has others embed the passages with the given ordinals.
 func (w *Worker) splitPassages(p postgres.Publication, missing []int) error {
 	var parts []postgres.Span
-	for some := range slices.Chunk(missing, w.partPassages()) {
+	for some := range slices.Chunk(missing, evenly(len(missing), w.partPassages())) {
 		parts = append(parts, postgres.Span{First: some[0], Last: some[len(some)-1]})
 	}
 	stored := p.Passages - len(missing)
@@ -51,6 +51,13 @@ func (w *Worker) splitPassages(p postgres.Publication, missing []int) error {
 			Percent: embedShare.at(stored, p.Passages),
 		},
 	}}
+}
+
+// evenly returns how many of n go into each part when none takes more than
+// most: parts that are alike and even in number keep two busy to the end.
+func evenly(n, most int) int {
+	pairs := (n + 2*most - 1) / (2 * most)
+	return (n + 2*pairs - 1) / (2 * pairs)
 }
 
 // runs returns the runs without gaps among ascending numbers, none longer than
@@ -68,7 +75,8 @@ func runs(numbers []int, most int) []postgres.Span {
 	return spans
 }
 
-// extractPart reads those of the part's pages that are not stored.
+// extractPart reads those of the part's pages that are not stored. The part with
+// page 1 notes what that tells of the file.
 func (w *Worker) extractPart(ctx context.Context, a *attempt) error {
 	return w.inStage(ctx, a, voiceassist.StageExtract, func() error {
 		x, complete, err := w.extraction(ctx, a)
@@ -77,33 +85,37 @@ func (w *Worker) extractPart(ctx context.Context, a *attempt) error {
 		}
 		part := postgres.Span{First: a.job.First, Last: a.job.Last}
 		missing, err := w.Ledger.MissingPages(ctx, x, part)
-		if err != nil || len(missing) == 0 {
+		if err != nil || len(missing) == 0 && part.First > 1 {
 			return err
 		}
-		if err := w.readMissing(ctx, a, x, missing); err != nil {
+		info, err := w.readMissing(ctx, a, x, part)
+		if err != nil {
 			return err
 		}
 		// A job whose parts end well without their pages would split for ever.
-		if missing, err = w.Ledger.MissingPages(ctx, x, part); err == nil && len(missing) > 0 {
-			err = fmt.Errorf("page %d was not read", missing[0])
+		if missing, err = w.Ledger.MissingPages(ctx, x, part); err != nil {
+			return err
 		}
-		return err
+		if len(missing) > 0 {
+			return fmt.Errorf("page %d was not read", missing[0])
+		}
+		if part.First > 1 {
+			return nil
+		}
+		x.Info = info
+		return w.Ledger.BeginExtraction(ctx, a.Attempt, x)
 	})
 }
 
-// readMissing reads and stores pages of the document's original.
-func (w *Worker) readMissing(ctx context.Context, a *attempt, x postgres.Extraction, missing []int) error {
+// readMissing reads and stores those pages of a span of the document's original
+// that are not stored. It returns what readPages does.
+func (w *Worker) readMissing(ctx context.Context, a *attempt, x postgres.Extraction, s postgres.Span) (voiceassist.FileInfo, error) {
 	file, remove, err := w.fetch(ctx, a.document)
 	if err != nil {
-		return err
+		return voiceassist.FileInfo{}, err
 	}
 	defer remove()
-	for _, run := range runs(missing, len(missing)) {
-		if _, err := w.readPages(ctx, a, x, file, voiceassist.PageRange(run)); err != nil {
-			return err
-		}
-	}
-	return nil
+	return w.readPages(ctx, a, x, file, voiceassist.PageRange(s))
 }
 
 // embedPart stores the vectors of the part's passages. If they may not or cannot

@@ -124,21 +124,21 @@ func TestALargePDFIsReadInPartsByTwoWorkers(t *testing.T) {
 	a := r.upload(t, "large.pdf", pdfPages(200))
 	r.deliver(t)
 	j := r.job(t, a.JobID)
-	if j.State != voiceassist.JobWaiting || j.Attempts != j.GivenBack || j.Processed != 64 || j.Total != 200 {
-		t.Fatalf("the job is %+v, want it waiting with 64 of 200 pages", j)
+	if j.State != voiceassist.JobWaiting || j.Attempts != j.GivenBack || j.Processed != 0 || j.Total != 200 {
+		t.Fatalf("the job is %+v, want it waiting with none of 200 pages", j)
 	}
 	parts := r.due(t)
-	if len(parts) != 5 { // of 32 pages
-		t.Fatalf("%d parts, want 5", len(parts))
+	if len(parts) != 4 { // of 50 pages
+		t.Fatalf("%d parts, want 4", len(parts))
 	}
 	var workers sync.WaitGroup
 	workers.Go(func() { r.handle(t.Context(), parts[:2]...) })
-	workers.Go(func() { r.handle(t.Context(), parts[2:4]...) })
+	workers.Go(func() { r.handle(t.Context(), parts[2]) })
 	workers.Wait()
-	if j := r.job(t, a.JobID); j.State != voiceassist.JobWaiting || j.Processed != 192 || j.Progress == 0 || j.Progress >= extractedPercent {
+	if j := r.job(t, a.JobID); j.State != voiceassist.JobWaiting || j.Processed != 150 || j.Progress == 0 || j.Progress >= extractedPercent {
 		t.Errorf("with one part left the job is %+v", j)
 	}
-	r.handle(t.Context(), parts[4])
+	r.handle(t.Context(), parts[3])
 	r.deliver(t)
 	d := r.document(t, a.Document.ID)
 	if d.State != voiceassist.DocumentIndexed || d.PageCount != 200 || d.PassageCount != 200 || d.Generation != 1 {
@@ -154,11 +154,86 @@ func TestALargePDFIsReadInPartsByTwoWorkers(t *testing.T) {
 		}
 	}
 	slices.Sort(named)
-	if want := []int{65, 96, 97, 128, 129, 160, 161, 192, 193, 200}; !slices.Equal(named, want) {
+	if want := []int{1, 50, 51, 100, 101, 150, 151, 200}; !slices.Equal(named, want) {
 		t.Errorf("the timeline has parts from and to %v, want %v", named, want)
 	}
 	if _, total, err := r.Ledger.Jobs(t.Context(), voiceassist.JobFilter{DocumentID: &d.ID, Limit: 10}); err != nil || total != 1 {
 		t.Errorf("%d jobs are listed, %v; want the parts left out", total, err)
+	}
+}
+
+// titlingReader tells a title when it reads page 1.
+type titlingReader struct{ Reader }
+
+const firstPageTitle = "What page 1 says"
+
+func (r titlingReader) Extract(ctx context.Context, mediaType, path string, pages voiceassist.PageRange, emit func(voiceassist.Page) error) (voiceassist.FileInfo, string, error) {
+	info, engine, err := r.Reader.Extract(ctx, mediaType, path, pages, emit)
+	if pages.Has(1) {
+		info.Title = firstPageTitle
+	}
+	return info, engine, err
+}
+
+func TestTheFirstPartTellsTheTitle(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name   string
+		before func(*testing.T, *rig, voiceassist.Delivery)
+	}{
+		{"read", func(*testing.T, *rig, voiceassist.Delivery) {}},
+		{"read by a worker that died before it told", storePart},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			r, reader := newPDFRig(t)
+			r.Reader, r.PartPages = titlingReader{reader}, 4
+			a := r.upload(t, "large.pdf", pdfPages(8))
+			r.deliver(t)
+			parts := r.due(t)
+			c.before(t, r, parts[0])
+			r.handle(t.Context(), parts[1:]...)
+			r.handle(t.Context(), parts[0])
+			for n := 1; n > 0; {
+				n = r.deliver(t)
+			}
+			if d := r.document(t, a.Document.ID); d.State != voiceassist.DocumentIndexed || d.PassageCount != 8 || d.Title != firstPageTitle {
+				t.Errorf("the document is %s with %d passages under the title %q", d.State, d.PassageCount, d.Title)
+			}
+		})
+	}
+}
+
+// storePart stores the pages of a part and lets its worker die of it.
+func storePart(t *testing.T, r *rig, d voiceassist.Delivery) {
+	t.Helper()
+	j, doc, started, err := r.Ledger.StartAttempt(t.Context(), d, defaultLease)
+	if err != nil || !started {
+		t.Fatalf("StartAttempt = %v, %v", started, err)
+	}
+	engines, err := r.Reader.Engines(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var pages []voiceassist.Page
+	for n := j.First; n <= j.Last; n++ {
+		pages = append(pages, voiceassist.Page{Number: n, Text: fmt.Sprintf("Page %d.", n)})
+	}
+	x := postgres.Extraction{SHA256: doc.SHA256, Engine: engines[doc.MediaType]}
+	if err := r.Ledger.AddPages(t.Context(), postgres.AttemptOf(j), x, pages); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.Ledger.ReclaimLapsed(t.Context(), true); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestPartsAreAlikeAndEvenInNumber(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ n, most, want int }{{65, 64, 33}, {129, 64, 33}, {200, 64, 50}, {2, 1, 1}, {3, 1, 1}, {3, 2, 2}, {276, 64, 46}} {
+		if got := evenly(c.n, c.most); got != c.want {
+			t.Errorf("evenly(%d, %d) = %d, want %d", c.n, c.most, got, c.want)
+		}
 	}
 }
 
@@ -194,7 +269,7 @@ func TestAWorkerThatDiesInAPartRepeatsOnlyThat(t *testing.T) {
 	a := r.upload(t, "large.pdf", pdfPages(200))
 	r.deliver(t)
 	reader.set(func(pages voiceassist.PageRange) error {
-		if pages.First != 97 {
+		if pages.First != 101 {
 			return nil
 		}
 		_, err := r.Ledger.ReclaimLapsed(t.Context(), true) // as if its worker were gone; what it reads is for nothing
@@ -211,11 +286,11 @@ func TestAWorkerThatDiesInAPartRepeatsOnlyThat(t *testing.T) {
 	if d := r.document(t, a.Document.ID); d.State != voiceassist.DocumentIndexed || d.PageCount != 200 {
 		t.Errorf("the document is %+v", d)
 	}
-	if fewest, most := reader.times(97, 128); fewest != 2 || most != 2 {
-		t.Errorf("the part's pages were read between %d and %d times, want twice", fewest, most)
+	if fewest, most := reader.times(101, 100+pageBatch); fewest != 2 || most != 2 {
+		t.Errorf("the first pages of the part were read between %d and %d times, want twice", fewest, most)
 	}
-	_, before := reader.times(1, 96)
-	if _, after := reader.times(129, 200); before != 1 || after != 1 {
+	_, before := reader.times(1, 100)
+	if _, after := reader.times(151, 200); before != 1 || after != 1 {
 		t.Errorf("other pages were read up to %d and %d times, want once", before, after)
 	}
 }
@@ -226,7 +301,7 @@ func TestAPartThatFailsTakesItsDocumentWithIt(t *testing.T) {
 	a := r.upload(t, "large.pdf", pdfPages(200))
 	r.deliver(t)
 	reader.set(func(pages voiceassist.PageRange) error {
-		if pages.First == 97 {
+		if pages.First == 101 {
 			return voiceassist.Fail(voiceassist.ReasonTooComplex, "The file is too complex to read.")
 		}
 		return nil
@@ -310,7 +385,7 @@ func TestPartsEndWithTheirJob(t *testing.T) {
 			if j := r.job(t, a.JobID); j.State != voiceassist.JobCancelled {
 				t.Errorf("the job is %s", j.State)
 			}
-			if _, most := reader.times(97, 200); most != 0 {
+			if _, most := reader.times(51, 200); most != 0 {
 				t.Errorf("pages of parts not begun were read %d times", most)
 			}
 		})

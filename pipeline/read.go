@@ -194,6 +194,7 @@ func (r *reading) take(ctx context.Context, p voiceassist.Page) error {
 	}
 	r.stored[p.Number] = true
 	r.a.readText = r.a.readText || hasWord(p)
+	r.a.keep(p)
 	r.taken++
 	r.batch = append(r.batch, p)
 	r.size += len(p.Text)
@@ -206,6 +207,16 @@ func (r *reading) take(ctx context.Context, p voiceassist.Page) error {
 	return r.progress(ctx, r.a, postgres.Progress{
 		Stage: voiceassist.StageExtract, Processed: len(r.stored), Total: r.info.Pages, Percent: extractedPercent / 2,
 	})
+}
+
+// keep remembers the pages of a short document for the cutting of passages.
+func (a *attempt) keep(p voiceassist.Page) {
+	a.pagesRead++
+	a.textRead += len(p.Text)
+	a.pages = append(a.pages, p)
+	if a.pagesRead > pageBatch || a.textRead > pageBatchBytes {
+		a.pages = nil
+	}
 }
 
 func (r *reading) flush(ctx context.Context) error {

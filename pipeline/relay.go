@@ -28,9 +28,11 @@ type Relay struct {
 	full int // passes in a row that found every window full
 }
 
-// The relay looks when a transaction tells it to, and at these intervals: while
-// a full window holds jobs back, twice as long each time that nothing was taken
-// from it, and otherwise for those that were paced or whose notification was lost.
+// The relay looks when a transaction tells it to, and at these intervals: soon
+// after it published something, because a job in whose lane others wait comes
+// without notice; while a full window holds jobs back, twice as long each time
+// that nothing was taken from it; and otherwise for those that were paced or whose
+// notification was lost.
 const (
 	relayBusy    = 50 * time.Millisecond
 	relayFull    = 400 * time.Millisecond
@@ -75,11 +77,11 @@ func (r *Relay) runOnce(ctx context.Context) time.Duration {
 	case err != nil:
 		r.Log.WarnContext(ctx, "relay", slog.Any("error", err))
 		return relayRetry
-	case !held:
-		return relayIdle
 	case n > 0:
 		r.full = 0
 		return relayBusy
+	case !held:
+		return relayIdle
 	}
 	r.full++
 	return min(relayBusy<<min(r.full, 10), relayFull)

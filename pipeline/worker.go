@@ -50,8 +50,8 @@ type Worker struct {
 	Lease    time.Duration        // how long a silent worker keeps a job; 0 is 30 s
 	Gate     EmbedGate            // asked before each request to Embedder; nil lets everything through
 
-	PartPages    int   // a PDF with more pages is read in parts of half as many; 0 is 64
-	PartPassages int   // more passages than this are embedded in parts; 0 is 1,024
+	PartPages    int   // a PDF with more is read in parts of at most so many; 0 is 64
+	PartPassages int   // a document with more is embedded in parts of at most so many; 0 is 1,024
 	MaxBadPages  int   // a document with more pages that cannot be read fails; 0 is 20
 	MaxText      int64 // a document with more text fails, in bytes; 0 is 64 MiB
 
@@ -66,11 +66,15 @@ type attempt struct {
 	document voiceassist.Document
 	lease    time.Duration
 
-	readText   bool                 // a page that it has read and stored holds a letter or a digit
-	embedder   voiceassist.Embedder // nil: what it builds is found by words alone
-	generation int                  // the one it builds; 0 before all its passages are stored
-	published  bool                 // points of it may be in the index
-	gate       voiceassist.Gate     // at which its job has to wait; "" is none
+	readText   bool                  // a page that it has read and stored holds a letter or a digit
+	pages      []voiceassist.Page    // that it has read and stored, in the order read, while they fit into a batch
+	pagesRead  int                   // all of them
+	textRead   int                   // bytes of their text
+	passages   []voiceassist.Passage // all of generation, if it has cut them and they fit into a batch
+	embedder   voiceassist.Embedder  // nil: what it builds is found by words alone
+	generation int                   // the one it builds; 0 before all its passages are stored
+	published  bool                  // points of it may be in the index
+	gate       voiceassist.Gate      // at which its job has to wait; "" is none
 	timeline   []voiceassist.JobEvent
 	stage      voiceassist.Stage
 	begun      time.Time // of the stage

@@ -17,20 +17,19 @@ import (
 // date: the job runs, has ended, or waits for a later delivery.
 func (db *DB) StartAttempt(ctx context.Context, d voiceassist.Delivery, lease time.Duration) (j voiceassist.Job, doc voiceassist.Document, started bool, err error) {
 	err = db.tx(ctx, func(tx pgx.Tx) error {
-		if err := lockJob(ctx, tx, d.JobID); err != nil {
-			return err
-		}
-		rows, err := tx.Query(ctx, `
+		var b pgx.Batch
+		queueJobLocks(&b, d.JobID)
+		b.Queue(`
 			UPDATE jobs j
 			SET state = 'running', attempts = attempts + 1, lease_until = now() + $3::interval,
 				started_at = coalesce(started_at, now()), stage = '', processed = 0, total = 0,
 				progress = CASE WHEN attempts = given_back THEN progress ELSE 0 END
 			WHERE id = $1 AND deliveries = $2 AND state = 'pending'
-			RETURNING `+jobColumns, d.JobID, d.Number, lease)
-		if err != nil {
+			RETURNING `+jobColumns, d.JobID, d.Number, lease).Query(func(rows pgx.Rows) error {
+			j, err = pgx.CollectExactlyOneRow(rows, scanJob)
 			return err
-		}
-		j, err = pgx.CollectExactlyOneRow(rows, scanJob)
+		})
+		err := tx.SendBatch(ctx, &b).Close()
 		if errors.Is(err, pgx.ErrNoRows) {
 			return nil
 		}
@@ -81,37 +80,58 @@ func AttemptOf(j voiceassist.Job) Attempt {
 // Everything that locks both does so in this order, and a part after the job
 // that waits for it, so that nobody waits in a circle. It also waits for a relay that is just publishing the job.
 func lockJob(ctx context.Context, tx pgx.Tx, id uuid.UUID) error {
-	var both pgx.Batch
-	both.Queue(`
+	var b pgx.Batch
+	queueJobLocks(&b, id)
+	return tx.SendBatch(ctx, &b).Close()
+}
+
+func queueJobLocks(b *pgx.Batch, id uuid.UUID) {
+	b.Queue(`
 		SELECT 1
 		FROM documents
 		WHERE id = (SELECT document_id FROM jobs WHERE id = $1)
 		FOR NO KEY UPDATE`, id)
-	both.Queue(`SELECT 1 FROM jobs WHERE id = $1 FOR UPDATE`, id)
-	return tx.SendBatch(ctx, &both).Close()
+	b.Queue(`SELECT 1 FROM jobs WHERE id = $1 FOR UPDATE`, id)
 }
 
 // fence locks the attempt's job and document for the rest of tx, or returns
 // ErrFenced.
 func fence(ctx context.Context, tx pgx.Tx, a Attempt) error {
-	current := false
-	var both pgx.Batch // in the order of lockJob
-	both.Queue(`SELECT 1 FROM documents WHERE id = $1 FOR NO KEY UPDATE`, a.DocumentID)
-	both.Queue(`
-		SELECT 1
-		FROM jobs
-		WHERE id = $1 AND attempts = $2 AND state = 'running'
-		FOR UPDATE`, a.JobID, a.Number).Exec(func(tag pgconn.CommandTag) error {
-		current = tag.RowsAffected() == 1
-		return nil
-	})
-	if err := tx.SendBatch(ctx, &both).Close(); err != nil {
-		return err
-	}
-	if !current {
+	return sendFenced(ctx, tx, a, func(*pgx.Batch) {})
+}
+
+// sender is a pool, where a batch is a transaction, or a transaction.
+type sender interface {
+	SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults
+}
+
+// sendFenced makes the statements that queue adds in one round trip, with the
+// attempt's job and document locked before them. If the attempt is not the current
+// one none of them is made and the error is ErrFenced.
+func sendFenced(ctx context.Context, to sender, a Attempt, queue func(*pgx.Batch)) error {
+	var b pgx.Batch // in the order of lockJob
+	b.Queue(`SELECT 1 FROM documents WHERE id = $1 FOR NO KEY UPDATE`, a.DocumentID)
+	// The server goes on with a batch until a statement fails. This one does, by
+	// dividing by zero, when there is no such row.
+	b.Queue(`
+		SELECT 1 / count(*)
+		FROM (
+			SELECT 1
+			FROM jobs
+			WHERE id = $1 AND attempts = $2 AND state = 'running'
+			FOR UPDATE
+		) AS current`, a.JobID, a.Number)
+	queue(&b)
+	err := to.SendBatch(ctx, &b).Close()
+	if pg, ok := errors.AsType[*pgconn.PgError](err); ok && pg.Code == divisionByZero {
 		return voiceassist.ErrFenced
 	}
-	return nil
+	return err
+}
+
+// fenced is sendFenced in a transaction of its own.
+func (db *DB) fenced(ctx context.Context, a Attempt, queue func(*pgx.Batch)) error {
+	return classify(sendFenced(ctx, db.pool, a, queue))
 }
 
 // Renew extends the attempt's lease.
@@ -137,16 +157,11 @@ type Progress struct {
 // SetProgress records how far the attempt has come, on the job and, unless it
 // is a part, on its document.
 func (db *DB) SetProgress(ctx context.Context, a Attempt, p Progress) error {
-	return db.tx(ctx, func(tx pgx.Tx) error {
-		if err := fence(ctx, tx, a); err != nil {
-			return err
-		}
-		return setProgress(ctx, tx, a, p)
-	})
+	return db.fenced(ctx, a, func(b *pgx.Batch) { queueProgress(b, a, p) })
 }
 
-func setProgress(ctx context.Context, tx pgx.Tx, a Attempt, p Progress) error {
-	_, err := tx.Exec(ctx, `
+func queueProgress(b *pgx.Batch, a Attempt, p Progress) {
+	b.Queue(`
 		WITH job AS (
 			UPDATE jobs
 			SET stage = $3, processed = $4, total = $5, progress = $6
@@ -155,16 +170,12 @@ func setProgress(ctx context.Context, tx pgx.Tx, a Attempt, p Progress) error {
 		UPDATE documents
 		SET stage = $3, progress = $6, updated_at = now()
 		WHERE id = $2 AND $7`, a.JobID, a.DocumentID, string(p.Stage), p.Processed, p.Total, p.Percent, a.ParentID == uuid.Nil)
-	return err
 }
 
 // Complete ends the job well. An index job's document is indexed.
 func (db *DB) Complete(ctx context.Context, a Attempt, timeline []voiceassist.JobEvent) error {
-	return db.tx(ctx, func(tx pgx.Tx) error {
-		if err := fence(ctx, tx, a); err != nil {
-			return err
-		}
-		if _, err := tx.Exec(ctx, `
+	return db.fenced(ctx, a, func(b *pgx.Batch) {
+		b.Queue(`
 			WITH job AS (
 				UPDATE jobs
 				SET state = 'completed', lease_until = NULL, completed_at = now(), progress = 100, stage = ''
@@ -176,13 +187,9 @@ func (db *DB) Complete(ctx context.Context, a Attempt, timeline []voiceassist.Jo
 				stage = '', progress = 100,
 				indexed_at = CASE WHEN kind = 'index' THEN now() ELSE indexed_at END, updated_at = now()
 			FROM job
-			WHERE d.id = job.document_id`, a.JobID); err != nil {
-			return err
-		}
-		if err := addEvents(ctx, tx, a.JobID, timeline); err != nil {
-			return err
-		}
-		return corpusChanged(ctx, tx, a.DocumentID) // the index has followed the ledger only now
+			WHERE d.id = job.document_id`, a.JobID)
+		queueEvents(b, a.JobID, timeline)
+		queueCorpusChange(b, a.DocumentID) // the index has followed the ledger only now
 	})
 }
 
@@ -252,9 +259,16 @@ func (db *DB) Return(ctx context.Context, a Attempt, again Again, timeline []voi
 	})
 }
 
-// addEvents adds lines to the timeline of a job. Each came as long before the
-// transaction, by the clock of the database, as it did by the caller's.
+// addEvents adds lines to the timeline of a job.
 func addEvents(ctx context.Context, tx pgx.Tx, job uuid.UUID, events []voiceassist.JobEvent) error {
+	var b pgx.Batch
+	queueEvents(&b, job, events)
+	return tx.SendBatch(ctx, &b).Close()
+}
+
+// queueEvents adds lines to the timeline of a job. Each came as long before the
+// transaction, by the clock of the database, as it did by the caller's.
+func queueEvents(b *pgx.Batch, job uuid.UUID, events []voiceassist.JobEvent) {
 	n, now := len(events), time.Now()
 	attempts, stages, results := make([]int, n), make([]string, n), make([]string, n)
 	details, took, ago := make([]string, n), make([]int64, n), make([]time.Duration, n)
@@ -264,11 +278,10 @@ func addEvents(ctx context.Context, tx pgx.Tx, job uuid.UUID, events []voiceassi
 			ago[i] = now.Sub(e.At)
 		}
 	}
-	_, err := tx.Exec(ctx, `
+	b.Queue(`
 		INSERT INTO job_events (job_id, attempt, stage, result, detail, took_us, at)
 		SELECT $1, attempt, stage, result, detail, took, now() - ago
 		FROM unnest($2::integer[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::interval[])
 			AS e (attempt, stage, result, detail, took, ago)`,
 		job, attempts, stages, results, details, took, ago)
-	return err
 }

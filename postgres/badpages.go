@@ -18,14 +18,18 @@ type Extracted struct {
 
 // Extracted returns what attempts have stored of an extraction so far.
 func (db *DB) Extracted(ctx context.Context, x Extraction) (e Extracted, err error) {
-	if err := db.pool.QueryRow(ctx, `
+	var b pgx.Batch
+	b.Queue(`
 		SELECT coalesce(array_agg(number ORDER BY number), '{}'), coalesce(sum(octet_length(text)), 0)
 		FROM pages
-		WHERE sha256 = $1 AND engine = $2`, x.SHA256, x.Engine).Scan(&e.Pages, &e.Bytes); err != nil {
-		return e, classify(err)
-	}
-	e.Bad, err = db.BadPages(ctx, x)
-	return e, err
+		WHERE sha256 = $1 AND engine = $2`, x.SHA256, x.Engine).QueryRow(func(row pgx.Row) error {
+		return row.Scan(&e.Pages, &e.Bytes)
+	})
+	b.Queue(selectBadPages, x.SHA256, x.Engine).Query(func(rows pgx.Rows) error {
+		e.Bad, err = pgx.CollectRows(rows, scanBadPage)
+		return err
+	})
+	return e, classify(db.pool.SendBatch(ctx, &b).Close())
 }
 
 // BadPages returns the pages that could not be read, in order.
@@ -35,18 +39,24 @@ func (db *DB) BadPages(ctx context.Context, x Extraction) (bad []voiceassist.Bad
 }
 
 func badPages(ctx context.Context, q querier, x Extraction) ([]voiceassist.BadPage, error) {
-	rows, err := q.Query(ctx, `
-		SELECT number, reason
-		FROM bad_pages
-		WHERE sha256 = $1 AND engine = $2
-		ORDER BY number`, x.SHA256, x.Engine)
+	rows, err := q.Query(ctx, selectBadPages, x.SHA256, x.Engine)
 	if err != nil {
 		return nil, err
 	}
-	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (p voiceassist.BadPage, err error) {
-		err = row.Scan(&p.Number, &p.Reason)
-		return p, err
-	})
+	return pgx.CollectRows(rows, scanBadPage)
+}
+
+// selectBadPages reads the pages of an extraction that could not be read, in
+// order, for scanBadPage.
+const selectBadPages = `
+	SELECT number, reason
+	FROM bad_pages
+	WHERE sha256 = $1 AND engine = $2
+	ORDER BY number`
+
+func scanBadPage(row pgx.CollectableRow) (p voiceassist.BadPage, err error) {
+	err = row.Scan(&p.Number, &p.Reason)
+	return p, err
 }
 
 // AddBadPage notes a page that cannot be read and returns all of the
@@ -69,20 +79,22 @@ func (db *DB) AddBadPage(ctx context.Context, a Attempt, x Extraction, p voiceas
 	return bad, err
 }
 
-// allRead returns an error unless every page of the extraction is stored, or
-// noted as bad.
-func allRead(ctx context.Context, tx pgx.Tx, x Extraction) error {
-	var missing, first int
-	if err := tx.QueryRow(ctx, `
+// queueAllRead ends a batch with an error unless every page of the extraction is
+// stored, or noted as bad.
+func queueAllRead(b *pgx.Batch, x Extraction) {
+	b.Queue(`
 		SELECT count(*), coalesce(min(n), 0)
 		FROM generate_series(1, $3::integer) AS n
 		WHERE NOT EXISTS (SELECT 1 FROM pages p WHERE p.sha256 = $1 AND p.engine = $2 AND p.number = n)
 			AND NOT EXISTS (SELECT 1 FROM bad_pages b WHERE b.sha256 = $1 AND b.engine = $2 AND b.number = n)`,
-		x.SHA256, x.Engine, x.Info.Pages).Scan(&missing, &first); err != nil {
-		return err
-	}
-	if missing > 0 {
-		return fmt.Errorf("%d of %d pages were not read, the first is page %d", missing, x.Info.Pages, first)
-	}
-	return nil
+		x.SHA256, x.Engine, x.Info.Pages).QueryRow(func(row pgx.Row) error {
+		var missing, first int
+		if err := row.Scan(&missing, &first); err != nil {
+			return err
+		}
+		if missing > 0 {
+			return fmt.Errorf("%d of %d pages were not read, the first is page %d", missing, x.Info.Pages, first)
+		}
+		return nil
+	})
 }

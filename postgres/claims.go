@@ -13,9 +13,10 @@ import (
 // nobody waits in a circle. Each claim ends with AddVectors, DropClaims or the
 // attempt.
 func (db *DB) ClaimTexts(ctx context.Context, a Attempt, profile string, digests [][]byte) (claimed [][]byte, others int, err error) {
+	var b pgx.Batch
 	// In the order of the digests, because two that claim the same texts at once
 	// wait for one another.
-	rows, err := db.pool.Query(ctx, `
+	b.Queue(`
 		WITH missing AS (
 			SELECT DISTINCT digest
 			FROM unnest($4::bytea[]) AS wanted (digest)
@@ -28,81 +29,51 @@ func (db *DB) ClaimTexts(ctx context.Context, a Attempt, profile string, digests
 			ON CONFLICT DO NOTHING
 			RETURNING text_sha256
 		)
-		SELECT digest, digest IN (SELECT text_sha256 FROM claimed)
-		FROM missing`, a.JobID, a.Number, profile, digests)
-	if err != nil {
-		return nil, 0, classify(err)
-	}
-	var digest []byte
-	var ours bool
-	if _, err := pgx.ForEachRow(rows, []any{&digest, &ours}, func() error {
-		if ours {
-			claimed = append(claimed, digest)
-		} else {
-			others++
-		}
-		digest = nil
-		return nil
-	}); err != nil {
-		return nil, 0, classify(err)
-	}
-	if len(claimed) == 0 {
-		return nil, others, nil
-	}
-	claimed, err = db.dropStored(ctx, a, profile, claimed)
-	return claimed, others, err
-}
-
-// dropStored gives up the claims of texts that somebody stored just before they
-// were claimed, and returns the others.
-func (db *DB) dropStored(ctx context.Context, a Attempt, profile string, claimed [][]byte) ([][]byte, error) {
-	rows, err := db.pool.Query(ctx, `
-		WITH stored AS (
-			SELECT text_sha256
-			FROM vectors
-			WHERE profile = $3 AND text_sha256 = ANY($4)
-		), dropped AS (
-			DELETE FROM embedding_claims c
-			USING stored
-			WHERE c.profile = $3 AND c.text_sha256 = stored.text_sha256 AND c.job_id = $1 AND c.attempt = $2
-		)
-		SELECT digest
-		FROM unnest($4::bytea[]) AS claimed (digest)
-		WHERE digest NOT IN (SELECT text_sha256 FROM stored)`, a.JobID, a.Number, profile, claimed)
-	if err != nil {
-		return nil, classify(err)
-	}
-	left, err := pgx.CollectRows(rows, pgx.RowTo[[]byte])
-	return left, classify(err)
+		SELECT count(*) FILTER (WHERE digest NOT IN (SELECT text_sha256 FROM claimed))
+		FROM missing`, a.JobID, a.Number, profile, digests).QueryRow(func(row pgx.Row) error { return row.Scan(&others) })
+	// What somebody stored just before it was claimed is seen only now.
+	b.Queue(`
+		DELETE FROM embedding_claims c
+		USING vectors v
+		WHERE c.job_id = $1 AND c.attempt = $2 AND c.profile = $3 AND c.text_sha256 = ANY($4)
+			AND v.profile = c.profile AND v.text_sha256 = c.text_sha256`, a.JobID, a.Number, profile, digests)
+	b.Queue(`
+		SELECT text_sha256
+		FROM embedding_claims
+		WHERE job_id = $1 AND attempt = $2 AND profile = $3 AND text_sha256 = ANY($4)`, a.JobID, a.Number, profile, digests).
+		Query(func(rows pgx.Rows) error {
+			claimed, err = pgx.CollectRows(rows, pgx.RowTo[[]byte])
+			return err
+		})
+	err = db.pool.SendBatch(ctx, &b).Close()
+	return claimed, others, classify(err)
 }
 
 // AddVectors stores the vectors of texts that the attempt has claimed and drops
 // the claims, in one step. A vector that is there already stays as it is.
 func (db *DB) AddVectors(ctx context.Context, a Attempt, profile string, digests, vectors [][]byte) error {
-	return db.tx(ctx, func(tx pgx.Tx) error {
-		if err := dropClaims(ctx, tx, a, profile, digests); err != nil {
-			return err
-		}
-		_, err := tx.Exec(ctx, `
-			INSERT INTO vectors (profile, text_sha256, vector)
-			SELECT $1, digest, vector
-			FROM unnest($2::bytea[], $3::bytea[]) AS v (digest, vector)
-			ORDER BY digest
-			ON CONFLICT DO NOTHING`, profile, digests, vectors)
-		return err
-	})
+	var b pgx.Batch
+	queueDropClaims(&b, a, profile, digests)
+	b.Queue(`
+		INSERT INTO vectors (profile, text_sha256, vector)
+		SELECT $1, digest, vector
+		FROM unnest($2::bytea[], $3::bytea[]) AS v (digest, vector)
+		ORDER BY digest
+		ON CONFLICT DO NOTHING`, profile, digests, vectors)
+	return classify(db.pool.SendBatch(ctx, &b).Close())
 }
 
 // DropClaims gives up claims of the attempt without a vector.
 func (db *DB) DropClaims(ctx context.Context, a Attempt, profile string, digests [][]byte) error {
-	return db.tx(ctx, func(tx pgx.Tx) error { return dropClaims(ctx, tx, a, profile, digests) })
+	var b pgx.Batch
+	queueDropClaims(&b, a, profile, digests)
+	return classify(db.pool.SendBatch(ctx, &b).Close())
 }
 
-func dropClaims(ctx context.Context, tx pgx.Tx, a Attempt, profile string, digests [][]byte) error {
-	_, err := tx.Exec(ctx, `
+func queueDropClaims(b *pgx.Batch, a Attempt, profile string, digests [][]byte) {
+	b.Queue(`
 		DELETE FROM embedding_claims
 		WHERE job_id = $1 AND attempt = $2 AND profile = $3 AND text_sha256 = ANY($4)`, a.JobID, a.Number, profile, digests)
-	return err
 }
 
 // DropLapsedClaims removes the claims of attempts that do not run any more or

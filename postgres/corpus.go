@@ -23,11 +23,16 @@ func (db *DB) CorpusVersion(ctx context.Context) (version int64, err error) {
 // the last statement of tx: others who change documents of the same row wait
 // for its end.
 func corpusChanged(ctx context.Context, tx pgx.Tx, documentID uuid.UUID) error {
-	_, err := tx.Exec(ctx, `
+	var b pgx.Batch
+	queueCorpusChange(&b, documentID)
+	return tx.SendBatch(ctx, &b).Close()
+}
+
+func queueCorpusChange(b *pgx.Batch, documentID uuid.UUID) {
+	b.Queue(`
 		UPDATE corpus_version
 		SET changes = changes + 1
 		WHERE stripe = $1`, documentID[15]%16)
-	return err
 }
 
 // UpdateDocument changes what is said of a living document and returns it. If

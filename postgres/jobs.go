@@ -42,7 +42,9 @@ type newJob struct {
 }
 
 // addJob adds a job, or returns the unfinished one of the same kind that the
-// document has already.
+// document has already. The relay is told unless it owes the queue another job of
+// the same lane: then it is about to look, or the lane is paused, or the window
+// is full and a look would be for nothing.
 func addJob(ctx context.Context, tx pgx.Tx, new newJob) (voiceassist.Job, error) {
 	rows, err := tx.Query(ctx, `
 		WITH added AS (
@@ -52,8 +54,13 @@ func addJob(ctx context.Context, tx pgx.Tx, new newJob) (voiceassist.Job, error)
 			RETURNING `+jobColumns+`
 		), told AS (
 			SELECT pg_notify('`+JobsChannel+`', '')
+			WHERE NOT EXISTS (
+				SELECT 1
+				FROM jobs
+				WHERE state = 'pending' AND published_at IS NULL AND queue = $4 AND lane = $5 AND gate = '' AND run_at <= now()
+			)
 		)
-		SELECT j.* FROM added j, told
+		SELECT j.* FROM added j LEFT JOIN told ON true
 		UNION ALL
 		SELECT `+jobColumns+`
 		FROM jobs j

@@ -49,46 +49,32 @@ func (db *DB) Extraction(ctx context.Context, sha256, engine string) (x Extracti
 // AddPages stores pages of an extraction that is under way. A page that is
 // stored already is replaced.
 func (db *DB) AddPages(ctx context.Context, a Attempt, x Extraction, pages []voiceassist.Page) error {
-	return db.tx(ctx, func(tx pgx.Tx) error {
-		if err := fence(ctx, tx, a); err != nil {
-			return err
-		}
-		return addPages(ctx, tx, x, pages)
-	})
-}
-
-func addPages(ctx context.Context, tx pgx.Tx, x Extraction, pages []voiceassist.Page) error {
 	numbers, texts := make([]int, len(pages)), make([]string, len(pages))
 	for i, p := range pages {
 		numbers[i], texts[i] = p.Number, p.Text
 	}
-	_, err := tx.Exec(ctx, `
-		INSERT INTO pages (sha256, engine, number, text)
-		SELECT $1, $2, number, text
-		FROM unnest($3::integer[], $4::text[]) AS p (number, text)
-		ON CONFLICT (sha256, engine, number) DO UPDATE SET text = excluded.text`, x.SHA256, x.Engine, numbers, texts)
-	return err
+	return db.fenced(ctx, a, func(b *pgx.Batch) {
+		b.Queue(`
+			INSERT INTO pages (sha256, engine, number, text)
+			SELECT $1, $2, number, text
+			FROM unnest($3::integer[], $4::text[]) AS p (number, text)
+			ON CONFLICT (sha256, engine, number) DO UPDATE SET text = excluded.text`, x.SHA256, x.Engine, numbers, texts)
+	})
 }
 
 // BeginExtraction notes what the file of an extraction says of itself, so that
 // whoever goes on with it knows how many pages there are.
 func (db *DB) BeginExtraction(ctx context.Context, a Attempt, x Extraction) error {
-	return db.tx(ctx, func(tx pgx.Tx) error {
-		if err := fence(ctx, tx, a); err != nil {
-			return err
-		}
-		return putExtraction(ctx, tx, x, false)
-	})
+	return db.fenced(ctx, a, func(b *pgx.Batch) { queueExtraction(b, x, false) })
 }
 
-func putExtraction(ctx context.Context, tx pgx.Tx, x Extraction, complete bool) error {
-	_, err := tx.Exec(ctx, `
+func queueExtraction(b *pgx.Batch, x Extraction, complete bool) {
+	b.Queue(`
 		INSERT INTO extractions AS e (sha256, engine, page_count, title, author, complete)
 		VALUES ($1, $2, $3, $4, $5, $6)
 		ON CONFLICT (sha256, engine) DO UPDATE
 		SET page_count = excluded.page_count, title = excluded.title, author = excluded.author, complete = excluded.complete
 		WHERE NOT e.complete`, x.SHA256, x.Engine, x.Info.Pages, x.Info.Title, x.Info.Author, complete)
-	return err
 }
 
 // MissingPages returns the numbers of the pages of an extraction that are
@@ -111,17 +97,11 @@ func (db *DB) MissingPages(ctx context.Context, x Extraction, s Span) ([]int, er
 // its Info.Pages pages is stored or noted as bad. Pages beyond Info.Pages, which an earlier attempt may have left, are removed.
 func (db *DB) FinishExtraction(ctx context.Context, a Attempt, x Extraction) error {
 	return db.tx(ctx, func(tx pgx.Tx) error {
-		if err := fence(ctx, tx, a); err != nil {
-			return err
-		}
-		if err := allRead(ctx, tx, x); err != nil {
-			return err
-		}
-		if _, err := tx.Exec(ctx, `
-			DELETE FROM pages WHERE sha256 = $1 AND engine = $2 AND number > $3`, x.SHA256, x.Engine, x.Info.Pages); err != nil {
-			return err
-		}
-		return putExtraction(ctx, tx, x, true)
+		return sendFenced(ctx, tx, a, func(b *pgx.Batch) {
+			queueAllRead(b, x)
+			b.Queue(`DELETE FROM pages WHERE sha256 = $1 AND engine = $2 AND number > $3`, x.SHA256, x.Engine, x.Info.Pages)
+			queueExtraction(b, x, true)
+		})
 	})
 }
 
@@ -170,23 +150,19 @@ type Recipe struct {
 // its number, so that what a worker that lost its job still writes to the index
 // can harm nobody. Passages that earlier attempts left are removed.
 func (db *DB) BeginGeneration(ctx context.Context, a Attempt, r Recipe) (number int, err error) {
-	err = db.tx(ctx, func(tx pgx.Tx) error {
-		if err := fence(ctx, tx, a); err != nil {
-			return err
-		}
-		if err := tx.QueryRow(ctx, `
+	err = db.fenced(ctx, a, func(b *pgx.Batch) {
+		b.Queue(`
 			INSERT INTO generations (document_id, number, engine, chunker, profile, title)
 			SELECT id, 1 + coalesce((SELECT max(number) FROM generations WHERE document_id = $1), 0), $2, $3, $4, $5
 			FROM documents
 			WHERE id = $1
-			RETURNING number`, a.DocumentID, r.Engine, r.Chunker, r.Profile, r.Title).Scan(&number); err != nil {
-			return err
-		}
-		_, err := tx.Exec(ctx, `
+			RETURNING number`, a.DocumentID, r.Engine, r.Chunker, r.Profile, r.Title).QueryRow(func(row pgx.Row) error {
+			return row.Scan(&number)
+		})
+		b.Queue(`
 			DELETE FROM passages p
 			USING documents d
 			WHERE d.id = $1 AND p.document_id = d.id AND p.generation <> d.generation`, a.DocumentID)
-		return err
 	})
 	return number, err
 }
@@ -211,17 +187,6 @@ func (db *DB) Generation(ctx context.Context, documentID uuid.UUID, number int) 
 // the SHA-256 of the text that its vector stands for; digests is nil if they get
 // none.
 func (db *DB) AddPassages(ctx context.Context, a Attempt, passages []voiceassist.Passage, digests [][]byte) error {
-	return db.tx(ctx, func(tx pgx.Tx) error {
-		if err := fence(ctx, tx, a); err != nil {
-			return err
-		}
-		return addPassages(ctx, tx, passages, digests)
-	})
-}
-
-// addPassages is one statement: for the few passages of most documents COPY, with
-// what goes before it, would take longer.
-func addPassages(ctx context.Context, tx pgx.Tx, passages []voiceassist.Passage, digests [][]byte) error {
 	n := len(passages)
 	ids, documents, generations := make([]uuid.UUID, n), make([]uuid.UUID, n), make([]int, n)
 	ordinals, pages, starts, ends := make([]int, n), make([]int, n), make([]int, n), make([]int, n)
@@ -234,13 +199,16 @@ func addPassages(ctx context.Context, tx pgx.Tx, passages []voiceassist.Passage,
 	if digests == nil {
 		digests = make([][]byte, n)
 	}
-	_, err := tx.Exec(ctx, `
+	// For the few passages of most documents COPY, with what goes before it, would
+	// take longer.
+	return db.fenced(ctx, a, func(b *pgx.Batch) {
+		b.Queue(`
 		INSERT INTO passages (id, document_id, generation, ordinal, page, char_start, char_end, section, text, tokens, vector_sha256)
 		SELECT *
 		FROM unnest($1::uuid[], $2::uuid[], $3::integer[], $4::integer[], $5::integer[], $6::integer[], $7::integer[],
 			$8::text[], $9::text[], $10::integer[], $11::bytea[])`,
-		ids, documents, generations, ordinals, pages, starts, ends, sections, texts, tokens, digests)
-	return err
+			ids, documents, generations, ordinals, pages, starts, ends, sections, texts, tokens, digests)
+	})
 }
 
 const passageColumns = `p.id, p.document_id, p.generation, p.ordinal, p.page, p.char_start, p.char_end, p.section, p.text, p.tokens`
@@ -296,11 +264,35 @@ type Publication struct {
 // while the generation was made, its points are refreshed by a job.
 func (db *DB) Publish(ctx context.Context, a Attempt, p Publication) error {
 	return db.tx(ctx, func(tx pgx.Tx) error {
-		if err := fence(ctx, tx, a); err != nil {
+		was, err := activate(ctx, tx, a, p)
+		if err != nil {
 			return err
 		}
-		var edited bool
-		if err := tx.QueryRow(ctx, `
+		if was.version != p.Version && was.version != 0 {
+			if _, err := addJob(ctx, tx, newJob{document: a.DocumentID, kind: voiceassist.JobRefresh}); err != nil {
+				return err
+			}
+		}
+		if was.generation == 0 {
+			return nil // nothing that could be found before is gone; Complete tells of what is new
+		}
+		if _, err := tx.Exec(ctx, `
+			DELETE FROM passages
+			WHERE document_id = $1 AND generation < $2`, a.DocumentID, p.Generation); err != nil {
+			return err
+		}
+		return corpusChanged(ctx, tx, a.DocumentID)
+	})
+}
+
+// before is what Publish finds; zero of a deleted document.
+type before struct{ generation, version int }
+
+// activate makes a generation of a living document the active one and returns
+// how the document was.
+func activate(ctx context.Context, tx pgx.Tx, a Attempt, p Publication) (was before, err error) {
+	err = sendFenced(ctx, tx, a, func(b *pgx.Batch) {
+		b.Queue(`
 			UPDATE documents d
 			SET generation = $2, page_count = $3, passage_count = $4, token_count = $5,
 				bad_pages = (
@@ -314,22 +306,15 @@ func (db *DB) Publish(ctx context.Context, a Attempt, p Publication) error {
 				version = d.version + CASE WHEN d.generation > 0 THEN 1 ELSE 0 END, updated_at = now()
 			FROM documents was
 			WHERE d.id = $1 AND d.deleted_at IS NULL AND was.id = d.id
-			RETURNING was.version <> $8`,
-			a.DocumentID, p.Generation, p.Info.Pages, p.Passages, p.Tokens, p.Info.Title, p.Info.Author, p.Version).Scan(&edited); err != nil && !errors.Is(err, pgx.ErrNoRows) {
-			return err
-		}
-		if _, err := tx.Exec(ctx, `
-			DELETE FROM passages
-			WHERE document_id = $1 AND generation < $2`, a.DocumentID, p.Generation); err != nil {
-			return err
-		}
-		if edited {
-			if _, err := addJob(ctx, tx, newJob{document: a.DocumentID, kind: voiceassist.JobRefresh}); err != nil {
+			RETURNING was.generation, was.version`,
+			a.DocumentID, p.Generation, p.Info.Pages, p.Passages, p.Tokens, p.Info.Title, p.Info.Author).QueryRow(func(row pgx.Row) error {
+			if err := row.Scan(&was.generation, &was.version); !errors.Is(err, pgx.ErrNoRows) {
 				return err
 			}
-		}
-		return corpusChanged(ctx, tx, a.DocumentID)
+			return nil
+		})
 	})
+	return was, err
 }
 
 // Indexed calls each with every living document's active generation and its

@@ -38,10 +38,10 @@ func (db *DB) Split(ctx context.Context, a Attempt, s Split, timeline []voiceass
 			WHERE id = $1`, a.JobID, s.Generation); err != nil {
 			return err
 		}
-		if err := setProgress(ctx, tx, a, s.Progress); err != nil {
-			return err
-		}
-		return addEvents(ctx, tx, a.JobID, timeline)
+		var b pgx.Batch
+		queueProgress(&b, a, s.Progress)
+		queueEvents(&b, a.JobID, timeline)
+		return tx.SendBatch(ctx, &b).Close()
 	})
 }
 

@@ -174,6 +174,7 @@ func (db *DB) tx(ctx context.Context, f func(pgx.Tx) error) error {
 
 // SQLSTATE codes we tell apart (PostgreSQL documentation, appendix A).
 const (
+	divisionByZero    = "22012"
 	invalidText       = "22021" // NUL, or not UTF-8
 	uniqueViolation   = "23505"
 	deadlockDetected  = "40P01"

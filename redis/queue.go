@@ -99,6 +99,10 @@ type ConsumerOptions struct {
 	Log         *slog.Logger
 }
 
+// taskCheckInterval is about how long an idle worker takes to see a delivery: a
+// document in parts waits for it twice. Each look costs Redis one script a queue.
+const taskCheckInterval = 100 * time.Millisecond
+
 // Consume starts handing deliveries to handle, the more urgent queues first,
 // until stop is called. handle settles the delivery with the ledger whatever
 // happens; to asynq every delivery it was given is done. stop waits for the
@@ -123,7 +127,7 @@ func (q *Queue) Consume(handle func(context.Context, voiceassist.Delivery), o Co
 	server := asynq.NewServerFromRedisClient(q.rdb, asynq.Config{
 		Concurrency:       o.Concurrency,
 		Queues:            weights,
-		TaskCheckInterval: 200 * time.Millisecond,
+		TaskCheckInterval: taskCheckInterval,
 		ShutdownTimeout:   o.Grace,
 		Logger:            asynqLog{o.Log},
 		LogLevel:          asynq.WarnLevel,

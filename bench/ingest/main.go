@@ -5,6 +5,9 @@
 //
 //	make build && go run ./bench/ingest -bin bin/voiceassist
 //
+// With -fanout it measures instead what parts gain: all papers joined into one
+// PDF, whole and in parts, in turns.
+//
 // Each run has a system of its own, empty but for two documents that warm its
 // readers up: the process types as the Procfile has them, each a process of its
 // own; Postgres another; Redis, Qdrant, the embedding service and the clients in
@@ -40,6 +43,7 @@ type ingest struct {
 	cpus     int
 	patience time.Duration
 	profile  string
+	fanOut   bool
 }
 
 func main() {
@@ -51,6 +55,7 @@ func main() {
 	flag.IntVar(&b.dim, "dim", 384, "numbers in a vector")
 	flag.IntVar(&b.cpus, "cpus", runtime.NumCPU(), "how many files pdftotext reads at once, and how many readers the worker has")
 	flag.DurationVar(&b.patience, "patience", 8*time.Minute, "how long a run may take")
+	flag.BoolVar(&b.fanOut, "fanout", false, "load the papers as one PDF, whole and in parts, instead of the other runs")
 	flag.StringVar(&b.profile, "cpuprofile", "", "where to write a profile of this process: engines and clients")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -80,6 +85,9 @@ func (b ingest) run(ctx context.Context, out io.Writer) (err error) {
 	data, err := system.SharedData("../shared/data")
 	if err != nil {
 		return err
+	}
+	if b.fanOut {
+		return b.fan(ctx, out, data)
 	}
 	papers := func() ([]system.Document, error) { return system.Files(data, "papers", "*.pdf") }
 	medquad := func() ([]system.Document, error) { return system.Medquad(data, b.docs) }

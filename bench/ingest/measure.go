@@ -47,50 +47,78 @@ func (r result) order() []string {
 	return slices.SortedFunc(maps.Keys(r.usage), func(a, b string) int { return cmp.Compare(r.usage[b].CPU, r.usage[a].CPU) })
 }
 
+// site is a system of its own, signed in to.
+type site struct {
+	dir     string
+	engines *system.Engines
+	fleet   *system.Fleet
+	client  *system.Client
+}
+
+// start starts a system with vectors of dim numbers, 0 being none, whose
+// processes get env besides.
+func (b ingest) start(ctx context.Context, dim int, env ...string) (s *site, err error) {
+	s = &site{}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.stop(ctx))
+		}
+	}()
+	if s.dir, err = system.MakeDir(); err != nil {
+		return s, err
+	}
+	if s.engines, err = system.StartEngines(ctx, s.dir, dim); err != nil {
+		return s, err
+	}
+	env = append(env, fmt.Sprintf("EXTRACTORS=%d", b.cpus), "LOG_LEVEL=WARN")
+	if s.fleet, err = system.StartFleet(ctx, b.bin, s.engines, system.FleetOptions{Workers: 1, Schedulers: 1, Env: env}); err != nil {
+		return s, err
+	}
+	s.client = &system.Client{URL: s.fleet.URL}
+	return s, s.client.SignIn(ctx, system.Email, system.Password)
+}
+
+// stop ends the system and forgets it.
+func (s *site) stop(ctx context.Context) error {
+	var errs []error
+	if s.fleet != nil {
+		errs = append(errs, s.fleet.Stop())
+	}
+	if s.engines != nil {
+		errs = append(errs, s.engines.Stop(ctx))
+	}
+	return errors.Join(append(errs, os.RemoveAll(s.dir))...)
+}
+
 // measure loads documents into a system of its own.
 func (b ingest) measure(ctx context.Context, s set, documents []system.Document) (r result, err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, b.patience, errUnfinished)
 	defer cancel()
-	dir, err := system.MakeDir()
+	on, err := b.start(ctx, s.dim)
 	if err != nil {
 		return r, err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	e, err := system.StartEngines(ctx, dir, s.dim)
-	if err != nil {
+	defer func() { err = errors.Join(err, on.stop(ctx)) }()
+	if err := b.warmUp(ctx, on, documents[0]); err != nil {
 		return r, err
 	}
-	defer func() { err = errors.Join(err, e.Stop(ctx)) }()
-	f, err := system.StartFleet(ctx, b.bin, e, system.FleetOptions{
-		Workers: 1, Schedulers: 1, Env: []string{fmt.Sprintf("EXTRACTORS=%d", b.cpus), "LOG_LEVEL=WARN"},
-	})
-	if err != nil {
-		return r, err
-	}
-	defer func() { err = errors.Join(err, f.Stop()) }()
-	client := &system.Client{URL: f.URL}
-	if err := client.SignIn(ctx, system.Email, system.Password); err != nil {
-		return r, err
-	}
-	if err := b.warmUp(ctx, e, client, documents[0]); err != nil {
-		return r, err
-	}
-	return b.timed(ctx, e, f, client, documents)
+	return b.timed(ctx, on, documents)
 }
 
 // warmUp has each reader read a document, and forgets them.
-func (b ingest) warmUp(ctx context.Context, e *system.Engines, client *system.Client, d system.Document) error {
+func (b ingest) warmUp(ctx context.Context, on *site, d system.Document) error {
 	var copies []system.Document
 	for i := range b.cpus {
 		copies = append(copies, d.WithNonce(fmt.Sprint(i)))
 	}
-	if err := b.upload(ctx, client, copies); err != nil {
+	if err := b.upload(ctx, on.client, copies); err != nil {
 		return err
 	}
-	return e.AwaitSettled(ctx)
+	return on.engines.AwaitSettled(ctx)
 }
 
-func (b ingest) timed(ctx context.Context, e *system.Engines, f *system.Fleet, client *system.Client, documents []system.Document) (r result, err error) {
+func (b ingest) timed(ctx context.Context, on *site, documents []system.Document) (r result, err error) {
+	e := on.engines
 	ledger, err := e.Ledger(ctx)
 	if err != nil {
 		return r, err
@@ -101,13 +129,13 @@ func (b ingest) timed(ctx context.Context, e *system.Engines, f *system.Fleet, c
 		return r, err
 	}
 	warm.embedded = embedded(e)
-	families, err := families(e, f)
+	families, err := families(e, on.fleet)
 	if err != nil {
 		return r, err
 	}
 	meter := system.StartMeter(ctx, families...)
 	begun := time.Now()
-	err = b.upload(ctx, client, documents)
+	err = b.upload(ctx, on.client, documents)
 	uploaded := time.Since(begun)
 	if err == nil {
 		err = e.AwaitSettled(ctx)
