@@ -14,7 +14,8 @@ const (
 
 // Batch is a load of many files, of which every one is accounted for. It takes
 // files until it is closed, cancelled or has ended; it ends when no more come
-// and nothing of it is in flight.
+// and nothing of it is in flight. Its account goes on telling the fate of its
+// files after that, and has some in flight while their documents are indexed anew.
 type Batch struct {
 	ID          uuid.UUID
 	Name        string
