@@ -73,9 +73,10 @@ func batchLane(id uuid.UUID) string { return voiceassist.DocumentMeta{BatchID: &
 const batchStep = 1000
 
 // CancelBatch ends what is unfinished of a batch and closes it: files that have
-// not come never do, documents that are not indexed are cancelled, those that are stay. It
-// takes the documents some at a time, each part in a transaction of its own; if
-// it is broken off, EndBatches goes on. Cancelling again changes nothing; a batch
+// not come never do, documents that are not indexed are cancelled, those that are
+// stay, and others' work on any of them goes on. It takes the documents some at a
+// time, each part in a transaction of its own; if it is broken off, EndBatches goes
+// on. Cancelling again changes nothing; a batch
 // that has ended is a Conflict.
 func (db *DB) CancelBatch(ctx context.Context, id uuid.UUID) (voiceassist.Batch, error) {
 	if err := db.tx(ctx, func(tx pgx.Tx) error {
