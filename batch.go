@@ -14,7 +14,8 @@ const (
 
 // Batch is a load of many files, of which every one is accounted for. It takes
 // files until it is closed, cancelled or has ended; it ends when no more come
-// and nothing of it is in flight.
+// and nothing of it is in flight. Its account goes on telling the fate of its
+// files after that, and has some in flight while their documents are indexed anew.
 type Batch struct {
 	ID          uuid.UUID
 	Name        string
@@ -30,7 +31,8 @@ type Batch struct {
 	ClosedAt    *time.Time
 	EndedAt     *time.Time
 	Account     BatchAccount
-	Rate        float64 // files finished per minute, over the last five; only of a batch asked for by itself
+	Rate        float64        // files finished per minute, over the last five; only of a batch asked for by itself
+	Notices     []NoticeReport // of its ends, oldest first; likewise
 }
 
 // BatchDefaults say of files what their uploads do not say.
@@ -179,6 +181,17 @@ type Notice struct {
 	Body      string
 	Attempts  int // begun, with the current one
 	CreatedAt time.Time
+}
+
+// NoticeReport says how far a notice has come.
+type NoticeReport struct {
+	Kind        NoticeKind
+	Attempts    int    // begun
+	LastError   string // why the last attempt failed; "" once it has arrived
+	CreatedAt   time.Time
+	NextAt      time.Time // not before, if there is to be another attempt
+	DeliveredAt *time.Time
+	GivenUpAt   *time.Time
 }
 
 // LibraryAccount says of how many documents what has become. Accepted = Indexed

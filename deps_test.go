@@ -74,6 +74,7 @@ var rules = map[string]rule{
 
 	"extract/extracttest":       {may: []string{"."}, forTests: true},
 	"extract/extracttest/child": {may: []string{".", "extract", "pdfium"}, forTests: true},
+	"mail/mailtest":             {forTests: true},
 	"openaitest":                {forTests: true},
 	"postgrestest":              {may: []string{"postgres", "embedded"}, forTests: true},
 	"seamtest":                  {may: []string{".", "bm25", "qdrant"}, forTests: true},

@@ -42,6 +42,15 @@ func (e *engines) notifier(ctx context.Context, cfg Config, log *slog.Logger) (n
 	}, nil
 }
 
+// webhookCheck returns what judges the URLs of webhooks, as the notifier does; nil
+// if no webhook can be signed.
+func webhookCheck(cfg Config) func(url string) error {
+	if cfg.WebhookSecret == "" {
+		return nil
+	}
+	return func(url string) error { return pipeline.CheckWebhookURL(url, cfg.development) }
+}
+
 // batchChores look after batches.
 func batchChores(e *engines, n *pipeline.Notifier) []chore {
 	return []chore{

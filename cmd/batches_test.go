@@ -181,11 +181,11 @@ func checkWebhook(t *testing.T, r *http.Request, secret string) {
 		t.Fatal(err)
 	}
 	var at int64
-	if _, err := fmt.Sscanf(r.Header.Get(pipeline.SignatureHeader), "t=%d,", &at); err != nil {
+	if _, err := fmt.Sscanf(r.Header.Get(voiceassist.WebhookSignature), "t=%d,", &at); err != nil {
 		t.Fatal(err)
 	}
-	if want := pipeline.Sign(secret, string(body), time.Unix(at, 0)); r.Header.Get(pipeline.SignatureHeader) != want {
-		t.Errorf("the signature is %q, want %q", r.Header.Get(pipeline.SignatureHeader), want)
+	if want := pipeline.Sign(secret, string(body), time.Unix(at, 0)); r.Header.Get(voiceassist.WebhookSignature) != want {
+		t.Errorf("the signature is %q, want %q", r.Header.Get(voiceassist.WebhookSignature), want)
 	}
 	for _, part := range []string{`"event":"batch.ended"`, `"declared":9`, `"failed":1`, `"imbalance":0`} {
 		if !strings.Contains(string(body), part) {

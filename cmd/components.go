@@ -152,9 +152,9 @@ func serveAPI(ctx context.Context, cfg Config, e *engines, ln net.Listener, log 
 		UndeleteWindow: cfg.UndeleteWindow,
 		Verifier:       e.ledger,
 
-		Batches:   e.ledger,
-		Webhooks:  cfg.WebhookSecret != "",
-		MailReady: mails.Ready,
+		Batches:      e.ledger,
+		CheckWebhook: webhookCheck(cfg),
+		MailReady:    mails.Ready,
 
 		Users:      e.ledger,
 		Figures:    kept.figures,

@@ -3,7 +3,7 @@ package contract_test
 const (
 	batchMembers = `id:s name:s state:s manifest:b more:b defaults:e webhook_url:s? notify:b account:{declared:n awaited:n accepted:n indexed:n
 		duplicate:n skipped:n failed:n cancelled:n in_flight:n imbalance:n} progress:n files_per_minute:n eta_seconds:n? created_by:s?
-		created_at:t paused_at:t? cancelled_at:t? closed_at:t? ended_at:t? createdAt:t endedAt:t? `
+		created_at:t paused_at:t? cancelled_at:t? closed_at:t? ended_at:t? createdAt:t endedAt:t? notices:a `
 	batchShape  shape = "{" + batchMembers + "}"
 	openedShape shape = "{id:s batch:{" + batchMembers + "} files:[{name:s sha256:s state:s upload:b document_id:s?}] upload:n}"
 	fatesShape  shape = `[{name:s size:n sha256:s state:s error_code:s error_message:s? document_id:s? job_id:s? added_at:t received_at:t? finished_at:t?

@@ -4,7 +4,6 @@ import (
 	"context"
 	"iter"
 	"math"
-	"net/url"
 	"strings"
 
 	"github.com/google/uuid"
@@ -59,6 +58,34 @@ type batchBody struct {
 	CancelledAt *string                `json:"cancelled_at" format:"date-time"`
 	ClosedAt    *string                `json:"closed_at" format:"date-time"`
 	EndedAt     *string                `json:"ended_at" format:"date-time"`
+	Notices     []noticeBody           `json:"notices" doc:"of its ends, oldest first; none in lists"`
+}
+
+// noticeBody says how far a notice has come.
+type noticeBody struct {
+	Kind      voiceassist.NoticeKind `json:"kind" enum:"webhook,mail"`
+	State     string                 `json:"state" enum:"waiting,delivered,given_up"`
+	Attempts  int                    `json:"attempts"`
+	LastError *string                `json:"last_error" doc:"why the last attempt failed"`
+	CreatedAt string                 `json:"created_at" format:"date-time"`
+	NextAt    *string                `json:"next_at" format:"date-time" doc:"when it is tried again; null if it is not"`
+	EndedAt   *string                `json:"ended_at" format:"date-time" doc:"when it arrived or was given up"`
+}
+
+func noticeOf(r voiceassist.NoticeReport) noticeBody {
+	b := noticeBody{Kind: r.Kind, State: "waiting", Attempts: r.Attempts, CreatedAt: stamp(r.CreatedAt)}
+	if r.LastError != "" {
+		b.LastError = &r.LastError
+	}
+	switch {
+	case r.DeliveredAt != nil:
+		b.State, b.EndedAt = "delivered", stampOrNil(r.DeliveredAt)
+	case r.GivenUpAt != nil:
+		b.State, b.EndedAt = "given_up", stampOrNil(r.GivenUpAt)
+	default:
+		b.NextAt = stampOrNil(&r.NextAt)
+	}
+	return b
 }
 
 // batchDefaults say of files what their uploads do not.
@@ -89,6 +116,10 @@ func batchOf(b voiceassist.Batch) twins[batchBody] {
 		Defaults: batchDefaults(b.Defaults), Account: accountBody(b.Account), Rate: math.Round(b.Rate*10) / 10,
 		CreatedBy: idOrNil(b.CreatedBy), CreatedAt: stamp(b.CreatedAt), PausedAt: stampOrNil(b.PausedAt),
 		CancelledAt: stampOrNil(b.CancelledAt), ClosedAt: stampOrNil(b.ClosedAt), EndedAt: stampOrNil(b.EndedAt),
+		Notices: make([]noticeBody, len(b.Notices)),
+	}
+	for i, r := range b.Notices {
+		body.Notices[i] = noticeOf(r)
 	}
 	if b.WebhookURL != "" {
 		shown, _, _ := strings.Cut(b.WebhookURL, "?") // where senders put their secrets
@@ -196,14 +227,10 @@ func (s *Server) checkNotices(b voiceassist.Batch) error {
 	if b.WebhookURL == "" {
 		return nil
 	}
-	u, err := url.Parse(b.WebhookURL)
-	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || u.User != nil {
-		return voiceassist.FieldError("webhook_url", "want https://… or http://…, without a user in it")
-	}
-	if !s.o.Webhooks {
+	if s.o.CheckWebhook == nil {
 		return voiceassist.FieldError("webhook_url", "no webhook can be sent: WEBHOOK_SECRET is not set on this server")
 	}
-	return nil
+	return s.o.CheckWebhook(b.WebhookURL)
 }
 
 type extendBatchInput struct {

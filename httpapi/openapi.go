@@ -34,6 +34,7 @@ type document struct {
 	Tags         []object          `json:"tags"`
 	ExternalDocs object            `json:"externalDocs"`
 	Paths        map[string]object `json:"paths"`
+	Webhooks     map[string]object `json:"webhooks"`
 	Components   map[string]any    `json:"components"`
 }
 
@@ -75,6 +76,7 @@ func (s *Server) Describe() ([]byte, error) {
 		Tags:         tagsOf(tags),
 		ExternalDocs: object{"description": "The sockets and event streams (AsyncAPI 3.0)", "url": "/asyncapi.json"},
 		Paths:        paths,
+		Webhooks:     b.webhooks(),
 		Components: map[string]any{
 			"schemas":         sch.components,
 			"responses":       b.responses,

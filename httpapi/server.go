@@ -34,9 +34,9 @@ type Options struct {
 	UndeleteWindow time.Duration // how long a deleted document can be brought back; 0: not at all
 	Verifier       Verifier
 
-	Batches   Batches
-	Webhooks  bool         // whether webhooks can be signed
-	MailReady func() error // whether mails can be sent; nil: they can
+	Batches      Batches
+	CheckWebhook func(url string) error // whether a webhook can ever be sent there; nil: none can be signed
+	MailReady    func() error           // whether mails can be sent; nil: they can
 
 	Users      Users
 	Figures    Figures

@@ -1,15 +1,12 @@
 package mail_test
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
-	"net"
 	"os"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -19,6 +16,7 @@ import (
 
 	voiceassist "github.com/voiceassist/backend"
 	"github.com/voiceassist/backend/mail"
+	"github.com/voiceassist/backend/mail/mailtest"
 )
 
 func TestMain(m *testing.M) {
@@ -28,87 +26,6 @@ func TestMain(m *testing.M) {
 		status = 1
 	}
 	os.Exit(status)
-}
-
-// server is a mail server that speaks as much SMTP as is needed to take mails.
-type server struct {
-	t    *testing.T
-	ln   net.Listener
-	gate chan struct{} // takes two values for each mail: that it is there, and that it may come in; nil lets all in
-	mu   sync.Mutex
-	got  []string // mails, as they came
-	to   []string
-	deny string // the reply to recipients, instead of 250
-}
-
-func serve(t *testing.T, gate chan struct{}) *server {
-	t.Helper()
-	ln, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := &server{t: t, ln: ln, gate: gate}
-	var serving sync.WaitGroup
-	serving.Go(func() {
-		for {
-			conn, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			serving.Go(func() { s.talk(conn) })
-		}
-	})
-	t.Cleanup(func() { ln.Close(); serving.Wait() })
-	return s
-}
-
-func (s *server) url() string { return "smtp://" + s.ln.Addr().String() }
-
-func (s *server) talk(conn net.Conn) {
-	defer conn.Close()
-	in := bufio.NewScanner(conn)
-	say := func(line string) { fmt.Fprintf(conn, "%s\r\n", line) }
-	say("220 test")
-	for in.Scan() {
-		verb, rest, _ := strings.Cut(in.Text(), " ")
-		switch strings.ToUpper(verb) {
-		case "RCPT":
-			s.mu.Lock()
-			s.to = append(s.to, rest)
-			deny := s.deny
-			s.mu.Unlock()
-			if deny != "" {
-				say(deny)
-				continue
-			}
-			say("250 ok")
-		case "DATA":
-			if s.gate != nil {
-				<-s.gate
-				<-s.gate
-			}
-			say("354 go on")
-			var text strings.Builder
-			for in.Scan() && in.Text() != "." {
-				text.WriteString(in.Text() + "\n")
-			}
-			s.mu.Lock()
-			s.got = append(s.got, text.String())
-			s.mu.Unlock()
-			say("250 ok")
-		case "QUIT":
-			say("221 bye")
-			return
-		default:
-			say("250 ok")
-		}
-	}
-}
-
-func (s *server) mails() []string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return append([]string(nil), s.got...)
 }
 
 func open(t *testing.T, o mail.Options) (sender *mail.Sender, log *bytes.Buffer, registry *prometheus.Registry) {
@@ -138,8 +55,8 @@ var reset = voiceassist.Mail{
 
 func TestMailsArriveBeforeTheProcessEnds(t *testing.T) {
 	t.Parallel()
-	s := serve(t, nil)
-	sender, log, registry := open(t, mail.Options{URL: s.url()})
+	s := mailtest.Start(t, nil)
+	sender, log, registry := open(t, mail.Options{URL: s.URL()})
 	if err := sender.Ready(); err != nil {
 		t.Error(err)
 	}
@@ -150,7 +67,7 @@ func TestMailsArriveBeforeTheProcessEnds(t *testing.T) {
 	if err := sender.Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	got := s.mails()
+	got := s.Mails()
 	if len(got) != 2 {
 		t.Fatalf("%d mails arrived, want 2", len(got))
 	}
@@ -180,16 +97,16 @@ func checkLog(t *testing.T, log *bytes.Buffer) {
 
 func TestAMailThatIsRefusedIsLostAndCounted(t *testing.T) {
 	t.Parallel()
-	s := serve(t, nil)
-	s.deny = "550 5.1.1 <ada@example.org>: no such user"
-	sender, log, registry := open(t, mail.Options{URL: s.url()})
+	s := mailtest.Start(t, nil)
+	s.Deny("550 5.1.1 <ada@example.org>: no such user")
+	sender, log, registry := open(t, mail.Options{URL: s.URL()})
 	sender.Send(t.Context(), reset)
 	if err := sender.Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	outcomes(t, registry, `voiceassist_mails_total{outcome="lost"} 1`)
-	if !strings.Contains(log.String(), "a mail was not sent") || len(s.to) != 1 {
-		t.Errorf("%d attempts; log: %s", len(s.to), log)
+	if !strings.Contains(log.String(), "a mail was not sent") || len(s.Recipients()) != 1 {
+		t.Errorf("%d attempts; log: %s", len(s.Recipients()), log)
 	}
 	checkLog(t, log)
 }
@@ -197,8 +114,8 @@ func TestAMailThatIsRefusedIsLostAndCounted(t *testing.T) {
 func TestTheQueueIsBounded(t *testing.T) {
 	t.Parallel()
 	gate := make(chan struct{})
-	s := serve(t, gate)
-	sender, log, registry := open(t, mail.Options{URL: s.url(), Queue: 1})
+	s := mailtest.Start(t, gate)
+	sender, log, registry := open(t, mail.Options{URL: s.URL(), Queue: 1})
 	sender.Send(t.Context(), reset)
 	gate <- struct{}{} // the first is under way
 	for range 5 {
@@ -208,7 +125,7 @@ func TestTheQueueIsBounded(t *testing.T) {
 	if err := sender.Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	arrived := len(s.mails())
+	arrived := len(s.Mails())
 	if arrived < 2 || arrived > 3 {
 		t.Errorf("%d mails arrived of a queue of 1, want 2 or 3", arrived)
 	}
@@ -219,8 +136,8 @@ func TestTheQueueIsBounded(t *testing.T) {
 func TestClosingDoesNotWaitForAServerThatHangs(t *testing.T) {
 	t.Parallel()
 	gate := make(chan struct{})
-	s := serve(t, gate)
-	sender, log, registry := open(t, mail.Options{URL: s.url()})
+	s := mailtest.Start(t, gate)
+	sender, log, registry := open(t, mail.Options{URL: s.URL()})
 	sender.Send(t.Context(), reset)
 	sender.Send(t.Context(), reset)
 	gate <- struct{}{} // the first is under way

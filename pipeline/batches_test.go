@@ -335,12 +335,12 @@ func TestAWebhookIsSignedAndSentUntilItArrives(t *testing.T) {
 		t.Fatalf("the receiver was called %d times, want 3", len(calls))
 	}
 	for i, header := range calls {
-		stamp, _, _ := strings.Cut(strings.TrimPrefix(header.Get(SignatureHeader), "t="), ",")
+		stamp, _, _ := strings.Cut(strings.TrimPrefix(header.Get(voiceassist.WebhookSignature), "t="), ",")
 		at, err := time.ParseDuration(stamp + "s")
-		if want := Sign("a secret of webhooks", bodies[i], time.Unix(0, 0).Add(at)); err != nil || header.Get(SignatureHeader) != want {
-			t.Errorf("signature %q, want %q", header.Get(SignatureHeader), want)
+		if want := Sign("a secret of webhooks", bodies[i], time.Unix(0, 0).Add(at)); err != nil || header.Get(voiceassist.WebhookSignature) != want {
+			t.Errorf("signature %q, want %q", header.Get(voiceassist.WebhookSignature), want)
 		}
-		if bodies[i] != bodies[0] || header.Get("VoiceAssist-Notice") != calls[0].Get("VoiceAssist-Notice") {
+		if bodies[i] != bodies[0] || header.Get(voiceassist.WebhookNotice) != calls[0].Get(voiceassist.WebhookNotice) {
 			t.Errorf("attempt %d says something else than the first", i+1)
 		}
 	}

@@ -73,9 +73,10 @@ func batchLane(id uuid.UUID) string { return voiceassist.DocumentMeta{BatchID: &
 const batchStep = 1000
 
 // CancelBatch ends what is unfinished of a batch and closes it: files that have
-// not come never do, documents that are not indexed are cancelled, those that are stay. It
-// takes the documents some at a time, each part in a transaction of its own; if
-// it is broken off, EndBatches goes on. Cancelling again changes nothing; a batch
+// not come never do, documents that are not indexed are cancelled, those that are
+// stay, and others' work on any of them goes on. It takes the documents some at a
+// time, each part in a transaction of its own; if it is broken off, EndBatches goes
+// on. Cancelling again changes nothing; a batch
 // that has ended is a Conflict.
 func (db *DB) CancelBatch(ctx context.Context, id uuid.UUID) (voiceassist.Batch, error) {
 	if err := db.tx(ctx, func(tx pgx.Tx) error {
@@ -109,11 +110,16 @@ func (db *DB) CancelBatch(ctx context.Context, id uuid.UUID) (voiceassist.Batch,
 }
 
 // cancelBatchWork cancels the documents of a batch that are not finished, unless
-// the batch was retried meanwhile.
+// the batch was retried meanwhile. Those that somebody outside the batch has
+// uploaded or reindexed go on: the batch ends after them.
 func (db *DB) cancelBatchWork(ctx context.Context, id uuid.UUID) error {
 	_, err := db.eachBatchDocument(ctx, id, []string{"uploaded", "processing"}, func(tx pgx.Tx, b voiceassist.Batch, documents []uuid.UUID) error {
 		if b.CancelledAt == nil {
 			return nil
+		}
+		documents, err := inLane(ctx, tx, documents, batchLane(id))
+		if err != nil || len(documents) == 0 {
+			return err
 		}
 		if _, err := tx.Exec(ctx, `
 			WITH ended AS (
@@ -136,6 +142,18 @@ func (db *DB) cancelBatchWork(ctx context.Context, id uuid.UUID) error {
 		return auditDocuments(ctx, tx, "document.cancelled", documents, id)
 	})
 	return err
+}
+
+// inLane returns those of some locked documents on which no other lane works.
+func inLane(ctx context.Context, tx pgx.Tx, documents []uuid.UUID, lane string) ([]uuid.UUID, error) {
+	rows, err := tx.Query(ctx, `
+		SELECT d.id
+		FROM unnest($1::uuid[]) AS d (id)
+		WHERE NOT EXISTS (SELECT FROM jobs WHERE document_id = d.id AND kind = 'index' AND lane <> $2 AND `+unfinished+`)`, documents, lane)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
 }
 
 // RetryBatch runs again every document of a batch that failed or was cancelled,
@@ -187,8 +205,8 @@ func lockBatchesOf(ctx context.Context, tx pgx.Tx, document uuid.UUID) ([]uuid.U
 	return pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
 }
 
-// reopenBatches lets batches go on of which documents run again: they are no
-// longer cancelled, and end again.
+// reopenBatches lets batches go on of which failed or cancelled documents are
+// retried: they are no longer cancelled, and end again.
 func reopenBatches(ctx context.Context, tx pgx.Tx, batches []uuid.UUID) error {
 	_, err := tx.Exec(ctx, `UPDATE batches SET ended_at = NULL, cancelled_at = NULL WHERE id = ANY($1)`, batches)
 	return err

@@ -243,10 +243,13 @@ func batch(ctx context.Context, tx pgx.Tx, id uuid.UUID) (voiceassist.Batch, err
 // rateOver is how far back the rate of a batch looks.
 const rateOver = 5 * time.Minute
 
-// Batch returns a batch with its account and its rate, or NotFound.
+// Batch returns a batch with its account, its rate and its notices, or NotFound.
 func (db *DB) Batch(ctx context.Context, id uuid.UUID) (b voiceassist.Batch, err error) {
 	err = db.tx(ctx, func(tx pgx.Tx) error {
 		if b, err = batch(ctx, tx, id); err != nil {
+			return err
+		}
+		if b.Notices, err = noticeReports(ctx, tx, id); err != nil {
 			return err
 		}
 		return tx.QueryRow(ctx, `

@@ -49,7 +49,8 @@ func (db *DB) CollectTexts(ctx context.Context, after string, limit int) (last s
 func textDigests(ctx context.Context, tx pgx.Tx, after string, limit int) ([]string, error) {
 	next := `least(
 		(SELECT sha256 FROM extractions WHERE sha256 > hop.sha256 ORDER BY sha256 LIMIT 1),
-		(SELECT sha256 FROM pages WHERE sha256 > hop.sha256 ORDER BY sha256 LIMIT 1))`
+		(SELECT sha256 FROM pages WHERE sha256 > hop.sha256 ORDER BY sha256 LIMIT 1),
+		(SELECT sha256 FROM bad_pages WHERE sha256 > hop.sha256 ORDER BY sha256 LIMIT 1))`
 	rows, err := tx.Query(ctx, `
 		WITH RECURSIVE hop (sha256, n) AS (
 			SELECT $1::text, 0

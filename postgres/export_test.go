@@ -27,3 +27,12 @@ func (db *DB) PauseLane(ctx context.Context, lane string) error {
 func (db *DB) ResumeLane(ctx context.Context, lane string) error {
 	return db.tx(ctx, func(tx pgx.Tx) error { return resumeLane(ctx, tx, lane) })
 }
+
+// ResumeForgotten is resumeForgotten in a transaction of its own.
+func (db *DB) ResumeForgotten(ctx context.Context) (n int, err error) {
+	err = db.tx(ctx, func(tx pgx.Tx) error {
+		n, err = resumeForgotten(ctx, tx)
+		return err
+	})
+	return n, err
+}

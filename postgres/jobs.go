@@ -227,8 +227,9 @@ func (db *DB) CancelJob(ctx context.Context, id uuid.UUID) (j voiceassist.Job, e
 }
 
 // RetryJob starts a job anew for the document of one that failed or was
-// cancelled, and returns the new job. The batches of the document go on, as after
-// RetryBatch. Any other job is a Conflict.
+// cancelled, and returns the new job, in the same lane. If the document has failed
+// or was cancelled, its batches go on, as after RetryBatch. Any other job is a
+// Conflict.
 func (db *DB) RetryJob(ctx context.Context, id uuid.UUID) (j voiceassist.Job, err error) {
 	err = db.tx(ctx, func(tx pgx.Tx) error {
 		var document uuid.UUID
@@ -242,32 +243,43 @@ func (db *DB) RetryJob(ctx context.Context, id uuid.UUID) (j voiceassist.Job, er
 		if err := lockJob(ctx, tx, id); err != nil {
 			return err
 		}
-		var retryable bool
+		var retryable, ended bool
+		var lane string
 		if err := tx.QueryRow(ctx, `
-			SELECT j.state IN ('failed', 'cancelled') AND j.kind = 'index' AND d.deleted_at IS NULL
+			SELECT j.state IN ('failed', 'cancelled') AND j.kind = 'index' AND d.deleted_at IS NULL,
+				d.state IN ('failed', 'cancelled'), j.lane
 			FROM jobs j
 			JOIN documents d ON d.id = j.document_id
-			WHERE j.id = $1`, id).Scan(&retryable); err != nil {
+			WHERE j.id = $1`, id).Scan(&retryable, &ended, &lane); err != nil {
 			return notFound(err, "job")
 		}
 		if !retryable {
 			return voiceassist.Errorf(voiceassist.Conflict, "only a failed or cancelled job of an existing document can be retried")
 		}
-		if err := reopenBatches(ctx, tx, batches); err != nil {
-			return err
+		if ended {
+			if err := runAgain(ctx, tx, document, batches); err != nil {
+				return err
+			}
 		}
-		if _, err := tx.Exec(ctx, `
-			UPDATE documents
-			SET state = 'uploaded', stage = '', progress = 0, error_code = '', error_message = '', updated_at = now()
-			WHERE id = $1 AND state IN ('failed', 'cancelled')`, document); err != nil {
-			return err
-		}
-		if j, err = addJob(ctx, tx, newJob{document: document, kind: voiceassist.JobIndex, queue: voiceassist.QueueInteractive}); err != nil {
+		if j, err = addJob(ctx, tx, newJob{document: document, kind: voiceassist.JobIndex, queue: voiceassist.QueueInteractive, lane: lane}); err != nil {
 			return err
 		}
 		return addAudit(ctx, tx, aboutDocument("job.retried", document, map[string]any{"job_id": j.ID, "of": id}))
 	})
 	return j, err
+}
+
+// runAgain makes a document that failed or was cancelled one that waits, and lets
+// its batches go on.
+func runAgain(ctx context.Context, tx pgx.Tx, document uuid.UUID, batches []uuid.UUID) error {
+	if err := reopenBatches(ctx, tx, batches); err != nil {
+		return err
+	}
+	_, err := tx.Exec(ctx, `
+		UPDATE documents
+		SET state = 'uploaded', stage = '', progress = 0, error_code = '', error_message = '', updated_at = now()
+		WHERE id = $1`, document)
+	return err
 }
 
 // conflictUnlessMissing says why a job was not selected for a change.

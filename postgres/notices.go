@@ -166,6 +166,22 @@ func (db *DB) NoticeFailed(ctx context.Context, id uuid.UUID, why string, after 
 	return classify(err)
 }
 
+// noticeReports returns how far the notices of a batch have come, oldest first.
+func noticeReports(ctx context.Context, tx pgx.Tx, batchID uuid.UUID) ([]voiceassist.NoticeReport, error) {
+	rows, err := tx.Query(ctx, `
+		SELECT kind, attempts, last_error, created_at, next_at, delivered_at, given_up_at
+		FROM notices
+		WHERE batch_id = $1
+		ORDER BY created_at, kind`, batchID)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (r voiceassist.NoticeReport, err error) {
+		err = row.Scan(&r.Kind, &r.Attempts, &r.LastError, &r.CreatedAt, &r.NextAt, &r.DeliveredAt, &r.GivenUpAt)
+		return r, err
+	})
+}
+
 // WaitingNotices returns how many notices are neither delivered nor given up.
 func (db *DB) WaitingNotices(ctx context.Context) (n int, err error) {
 	err = db.pool.QueryRow(ctx, `SELECT count(*) FROM notices WHERE delivered_at IS NULL AND given_up_at IS NULL`).Scan(&n)

@@ -143,20 +143,26 @@ func failParent(ctx context.Context, tx pgx.Tx, parent, document uuid.UUID, reas
 }
 
 // resumeForgotten lets jobs go on that wait though their parts have all ended.
-// There should be none: it is the net under goOn.
+// There should be none: it is the net under goOn. A job that was seen so may have
+// gone on, and wait for other parts, before it was locked, so it is looked at again.
 func resumeForgotten(ctx context.Context, tx pgx.Tx) (n int, err error) {
+	rows, err := tx.Query(ctx, `
+		SELECT j.id
+		FROM jobs j
+		JOIN documents d ON d.id = j.document_id
+		WHERE `+allPartsEnded+`
+		FOR NO KEY UPDATE OF d, j SKIP LOCKED`)
+	if err != nil {
+		return 0, err
+	}
+	forgotten, err := pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
+	if err != nil || len(forgotten) == 0 {
+		return 0, err
+	}
 	tag, err := tx.Exec(ctx, `
-		WITH forgotten AS (
-			SELECT j.id
-			FROM jobs j
-			JOIN documents d ON d.id = j.document_id
-			WHERE `+allPartsEnded+`
-			FOR NO KEY UPDATE OF d, j SKIP LOCKED
-		)
 		UPDATE jobs j
 		SET state = 'pending', published_at = NULL, run_at = now()
-		FROM forgotten
-		WHERE j.id = forgotten.id`)
+		WHERE j.id = ANY($1) AND `+allPartsEnded, forgotten)
 	if err != nil || tag.RowsAffected() == 0 {
 		return 0, err
 	}

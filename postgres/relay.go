@@ -24,6 +24,10 @@ type Owed struct {
 // the workers are.
 const MaxWindow = 256
 
+// maxLanes is how many lanes of a queue one pass looks at. More can have no turn
+// in it, unless some of these are paused or not due.
+const maxLanes = MaxWindow
+
 // relayLock is the advisory lock of the relay that is at work.
 const relayLock = 0x72656c6179 // "relay"
 
@@ -31,9 +35,11 @@ const relayLock = 0x72656c6179 // "relay"
 // of each. In each queue the lanes take turns, oldest first within a lane, until
 // a window of jobs waits: as many as were started in the last second, but at
 // least least and, unless that is more, at most MaxWindow. Lanes that are paused
-// and jobs whose gate is shut are passed over.
+// and jobs whose gate is shut are passed over. One call looks at maxLanes lanes of
+// a queue, and the next goes on after them.
 //
-// It returns how many it published and whether a full window held others back.
+// It returns how many it published and whether others were held back: by a full
+// window, or because there are more lanes.
 // If publish fails the whole call is undone in the ledger; what it had published
 // is then published again under the same task id, which the queue recognises.
 // One process at a time does this; a call in another returns at once.
@@ -76,7 +82,7 @@ func recordDeliveries(ctx context.Context, tx pgx.Tx, ids []uuid.UUID, queues []
 			WHERE id = ANY($1)`, ids)
 	}
 	for _, q := range queues {
-		if q.before == 0 && q.waiting == 0 {
+		if q.before == 0 && q.waiting == 0 && !q.moved {
 			continue // as it was
 		}
 		batch.Queue(`
@@ -90,7 +96,8 @@ func recordDeliveries(ctx context.Context, tx pgx.Tx, ids []uuid.UUID, queues []
 // queueTurn is where the relay stands in a queue.
 type queueTurn struct {
 	name    voiceassist.Queue
-	lane    string  // that had the last turn
+	lane    string  // that had the last turn, or was the last to be looked at
+	moved   bool    // lane is another one than before
 	rate    float64 // jobs started per second, lately
 	waiting int     // published and not started
 	before  int     // that waited when the relay last looked
@@ -153,60 +160,84 @@ func (q *queueTurn) claim(ctx context.Context, tx pgx.Tx, least int, gates map[v
 	if !q.owes || room <= 0 {
 		return nil, q.owes, nil
 	}
-	owed, err = nextTurns(ctx, tx, q, room+1, gates)
+	lanes, cut, err := nextLanes(ctx, tx, q)
 	if err != nil {
 		return nil, false, err
 	}
-	if len(owed) > room {
-		owed, held = owed[:room], true
+	owed, err = nextTurns(ctx, tx, q, lanes, room+1, gates)
+	if err != nil {
+		return nil, false, err
+	}
+	full := len(owed) > room
+	if full {
+		owed = owed[:room]
 	}
 	for _, o := range owed {
 		gates[o.Gate]--
-		q.lane = o.Lane
+		q.lane, q.moved = o.Lane, true
+	}
+	if cut && !full { // what these lanes lack, those after them may have
+		q.lane, q.moved = lanes[len(lanes)-1], true
 	}
 	q.waiting += len(owed)
-	return owed, held, nil
+	return owed, full || cut, nil
 }
 
-// nextTurns locks up to limit due jobs of a queue: the first of every lane, from
-// the lane after q.lane on and round to it, then the second of every lane, and so
-// on. The lanes are found by leaps through jobs_relay_idx, so that a long lane
-// costs no more than a short one.
-func nextTurns(ctx context.Context, tx pgx.Tx, q *queueTurn, limit int, gates map[voiceassist.Gate]int) ([]Owed, error) {
-	names, takes := make([]string, 0, len(gates)), make([]int, 0, len(gates))
-	for name, n := range gates {
-		names, takes = append(names, string(name)), append(takes, n)
-	}
+// nextLanes returns the lanes of a queue that have unpublished jobs, due or not,
+// from the lane after q.lane on and round to it: at most maxLanes, and whether
+// there are more. They are found by leaps through jobs_relay_idx, so that a long
+// lane costs no more than a short one.
+func nextLanes(ctx context.Context, tx pgx.Tx, q *queueTurn) (lanes []string, cut bool, err error) {
 	rows, err := tx.Query(ctx, `
-		WITH RECURSIVE later (lane) AS (
-			SELECT min(j.lane)
+		WITH RECURSIVE later (lane, n) AS (
+			SELECT min(j.lane), 1
 			FROM jobs j
 			WHERE j.state = 'pending' AND j.published_at IS NULL AND j.queue = $1 AND j.lane > $2
 			UNION ALL
 			SELECT (
 				SELECT min(j.lane)
 				FROM jobs j
-				WHERE j.state = 'pending' AND j.published_at IS NULL AND j.queue = $1 AND j.lane > l.lane)
+				WHERE j.state = 'pending' AND j.published_at IS NULL AND j.queue = $1 AND j.lane > l.lane), n + 1
 			FROM later l
-			WHERE l.lane IS NOT NULL
-		), earlier (lane) AS (
-			SELECT min(j.lane)
+			WHERE l.lane IS NOT NULL AND n < $3
+		), earlier (lane, n) AS (
+			SELECT min(j.lane), (SELECT count(lane)::integer FROM later) + 1
 			FROM jobs j
 			WHERE j.state = 'pending' AND j.published_at IS NULL AND j.queue = $1 AND j.lane <= $2
 			UNION ALL
 			SELECT (
 				SELECT min(j.lane)
 				FROM jobs j
-				WHERE j.state = 'pending' AND j.published_at IS NULL AND j.queue = $1 AND j.lane > e.lane AND j.lane <= $2)
+				WHERE j.state = 'pending' AND j.published_at IS NULL AND j.queue = $1 AND j.lane > e.lane AND j.lane <= $2), n + 1
 			FROM earlier e
-			WHERE e.lane IS NOT NULL
-		), line AS (
-			SELECT lane, 1 AS lap FROM later WHERE lane IS NOT NULL
-			UNION ALL
-			SELECT lane, 2 FROM earlier WHERE lane IS NOT NULL
-		), due AS (
-			SELECT l.lane, l.lap, j.id, g.gate, g.takes, row_number() OVER (PARTITION BY l.lane ORDER BY j.run_at, j.id) AS turn
-			FROM line l
+			WHERE e.lane IS NOT NULL AND n < $3
+		)
+		SELECT lane
+		FROM (SELECT * FROM later UNION ALL SELECT * FROM earlier) line
+		WHERE lane IS NOT NULL
+		ORDER BY n
+		LIMIT $3`, q.name, q.lane, maxLanes+1)
+	if err != nil {
+		return nil, false, err
+	}
+	if lanes, err = pgx.CollectRows(rows, pgx.RowTo[string]); err != nil {
+		return nil, false, err
+	}
+	cut = len(lanes) > maxLanes
+	return lanes[:min(len(lanes), maxLanes)], cut, nil
+}
+
+// nextTurns locks up to limit due jobs of some lanes of a queue: the first of
+// every lane, in the order of the lanes, then the second of every lane, and so on.
+func nextTurns(ctx context.Context, tx pgx.Tx, q *queueTurn, lanes []string, limit int, gates map[voiceassist.Gate]int) ([]Owed, error) {
+	names, takes := make([]string, 0, len(gates)), make([]int, 0, len(gates))
+	for name, n := range gates {
+		names, takes = append(names, string(name)), append(takes, n)
+	}
+	rows, err := tx.Query(ctx, `
+		WITH due AS (
+			SELECT l.place, j.id, g.gate, g.takes, row_number() OVER (PARTITION BY l.place ORDER BY j.run_at, j.id) AS turn
+			FROM unnest($2::text[]) WITH ORDINALITY AS l (lane, place)
 			CROSS JOIN unnest($4::text[], $5::int[]) AS g (gate, takes)
 			CROSS JOIN LATERAL (
 				SELECT j.id, j.run_at
@@ -218,21 +249,21 @@ func nextTurns(ctx context.Context, tx pgx.Tx, q *queueTurn, limit int, gates ma
 			) j
 			WHERE NOT EXISTS (SELECT FROM lanes p WHERE p.name = l.lane AND p.paused_at IS NOT NULL)
 		), numbered AS (
-			SELECT *, row_number() OVER (PARTITION BY gate ORDER BY turn, lap, lane) AS at_gate
+			SELECT *, row_number() OVER (PARTITION BY gate ORDER BY turn, place) AS at_gate
 			FROM due
 		), next AS (
-			SELECT id, turn, lap
+			SELECT id, turn, place
 			FROM numbered
 			WHERE at_gate <= takes
-			ORDER BY turn, lap, lane
+			ORDER BY turn, place
 			LIMIT $3
 		)
 		SELECT j.id, j.deliveries + 1, j.kind, j.queue, j.lane, j.gate
 		FROM next n
 		JOIN jobs j USING (id)
 		WHERE j.state = 'pending' AND j.published_at IS NULL
-		ORDER BY n.turn, n.lap, j.lane
-		FOR UPDATE OF j SKIP LOCKED`, q.name, q.lane, limit, names, takes)
+		ORDER BY n.turn, n.place
+		FOR UPDATE OF j SKIP LOCKED`, q.name, lanes, limit, names, takes)
 	if err != nil {
 		return nil, err
 	}
