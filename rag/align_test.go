@@ -1,16 +1,21 @@
 package rag
 
 import (
+	"flag"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 )
 
+var alignEvery = flag.Int("align-every", 3, "of the other paragraphs of a paper, compare a claim with every so manieth")
+
 // TestAlignmentTellsTheRightPassage takes sentences of the thirty papers as
 // claims: reworded they must be proved by their own paragraph, and whole they
 // must rarely be by other paragraphs of the same paper. Never is too much to
-// ask: papers say their findings in the abstract and again in the text.
+// ask: papers say their findings in the abstract and again in the text. With
+// -align-every=1 all pairs are compared, which takes a while under the race
+// detector.
 func TestAlignmentTellsTheRightPassage(t *testing.T) {
 	t.Parallel()
 	var own, ownProved, other, otherProved int
@@ -32,7 +37,7 @@ func TestAlignmentTellsTheRightPassage(t *testing.T) {
 				ownProved++
 			}
 			for k, elsewhere := range paragraphs {
-				if k == i || strings.Contains(normal[k], normalClaim) {
+				if k == i || k%*alignEvery != 0 || strings.Contains(normal[k], normalClaim) {
 					continue
 				}
 				other++
