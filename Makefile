@@ -32,6 +32,8 @@ RACE      := -race
 RACE_NOTE := with the race detector
 test: export CGO_ENABLED := 1
 test: export CC := $(CC)
+# Every package's tests would sleep for a second before they exit.
+test: export GORACE ?= atexit_sleep_ms=100
 else
 RACE_NOTE := WITHOUT the race detector: there is no C compiler (cc, gcc or clang), or CGO_ENABLED is 0
 endif

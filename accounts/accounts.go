@@ -54,6 +54,7 @@ type Options struct {
 	Mailer       Mailer        // nil: no mail can be sent
 	PublicURL    string        // of the web app, to which mailed links lead
 	Hashers      *Hashers      // nil: passwords are hashed in this process
+	HashCost     Cost          // of new hashes, each being verified at its own; the zero value is OWASP's for 19 MiB
 }
 
 // Service is the accounts of the system. It is safe for concurrent use.
@@ -92,6 +93,12 @@ func New(store Store, o Options) (*Service, error) {
 	}
 	if o.Mailer == nil {
 		o.Mailer = noMail{}
+	}
+	if o.HashCost == (Cost{}) {
+		o.HashCost = standardCost
+	}
+	if !o.HashCost.possible() {
+		return nil, fmt.Errorf("passwords cannot be hashed at the cost %+v", o.HashCost)
 	}
 	seals, err := newSeals(o.Secrets)
 	if err != nil {

@@ -11,7 +11,6 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
-	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -60,14 +59,14 @@ func (h *Hashers) Close() error {
 
 // derive is derive in a child, or here if there is none to be had: nobody is
 // refused because a child died.
-func (h *Hashers) derive(ctx context.Context, password string, salt []byte) []byte {
+func (h *Hashers) derive(ctx context.Context, password string, salt []byte, cost Cost) []byte {
 	if len(salt) != saltLength || len(password) > maxHashed {
-		return derive(password, salt)
+		return derive(password, salt, cost)
 	}
 	c, err := h.take()
 	if err == nil && c != nil {
 		var key []byte
-		if key, err = c.derive(password, salt); err == nil {
+		if key, err = c.derive(password, salt, cost); err == nil {
 			h.keep(c)
 			return key
 		}
@@ -76,7 +75,7 @@ func (h *Hashers) derive(ctx context.Context, password string, salt []byte) []by
 	if err != nil {
 		h.log.WarnContext(ctx, "a password was hashed beside the requests", slog.Any("error", err))
 	}
-	return derive(password, salt)
+	return derive(password, salt, cost)
 }
 
 // take returns a child that nobody else uses, nil after Close.
@@ -131,15 +130,22 @@ func startHasher(program string, args []string) (*hasher, error) {
 	return c, nil
 }
 
-// A request is a salt, the length of a password in four bytes, and the password;
-// the reply is the key.
+// A request is a head and a password; the reply is the key.
+type hashRequest struct {
+	Salt   [saltLength]byte
+	Cost   Cost
+	Length uint32 // of the password
+}
 
-func (c *hasher) derive(password string, salt []byte) ([]byte, error) {
+func (c *hasher) derive(password string, salt []byte, cost Cost) ([]byte, error) {
 	deadline := time.Now().Add(hashTimeout)
 	if err := errors.Join(c.in.SetDeadline(deadline), c.out.SetDeadline(deadline)); err != nil {
 		return nil, err
 	}
-	request := binary.BigEndian.AppendUint32(slices.Clone(salt), uint32(len(password)))
+	request, err := binary.Append(nil, binary.BigEndian, hashRequest{[saltLength]byte(salt), cost, uint32(len(password))})
+	if err != nil {
+		return nil, err
+	}
 	if _, err := c.in.Write(append(request, password...)); err != nil {
 		return nil, fmt.Errorf("ask a hasher: %w", err)
 	}
@@ -170,22 +176,21 @@ func ServeHashes(in io.Reader, out io.Writer) error {
 	runtime.LockOSThread()
 	_ = syscall.Setpriority(syscall.PRIO_PROCESS, 0, hasherNice) // it hashes without as well
 	requests := bufio.NewReader(in)
-	head := make([]byte, saltLength+4)
 	for {
-		if _, err := io.ReadFull(requests, head); errors.Is(err, io.EOF) {
+		var head hashRequest
+		if err := binary.Read(requests, binary.BigEndian, &head); errors.Is(err, io.EOF) {
 			return nil
 		} else if err != nil {
 			return err
 		}
-		salt, n := head[:saltLength], binary.BigEndian.Uint32(head[saltLength:])
-		if n > maxHashed {
-			return fmt.Errorf("a password of %d bytes", n)
+		if head.Length > maxHashed || !head.Cost.possible() {
+			return fmt.Errorf("a password of %d bytes at the cost %+v", head.Length, head.Cost)
 		}
-		password := make([]byte, n)
+		password := make([]byte, head.Length)
 		if _, err := io.ReadFull(requests, password); err != nil {
 			return err
 		}
-		if _, err := out.Write(derive(string(password), salt)); err != nil {
+		if _, err := out.Write(derive(string(password), head.Salt[:], head.Cost)); err != nil {
 			return err
 		}
 	}

@@ -14,8 +14,8 @@ import (
 // hashChild makes the tests' program a child of accounts.Hashers.
 const hashChild = "hash-child"
 
-// TestChildrenHashAsThisProcessDoes has each side verify what the other hashed,
-// whatever becomes of the children.
+// TestChildrenHashAsThisProcessDoes has each side verify what the other hashed
+// at another cost, whatever becomes of the children.
 func TestChildrenHashAsThisProcessDoes(t *testing.T) {
 	t.Parallel()
 	db := postgrestest.Open(t)
@@ -25,7 +25,7 @@ func TestChildrenHashAsThisProcessDoes(t *testing.T) {
 			t.Parallel()
 			log := &lines{}
 			hashers := accounts.NewHashers(slog.New(slog.NewTextHandler(log, nil)), program, hashChild)
-			there := mustNew(t, db, accounts.Options{Hashers: hashers})
+			there := mustNew(t, db, accounts.Options{Hashers: hashers, HashCost: accounts.Cost{Memory: 64, Passes: 3}})
 			var both sync.WaitGroup
 			for _, secret := range []string{password, "", strings.Repeat("é", 256), "zero\x00byte"} {
 				both.Go(func() {

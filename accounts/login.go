@@ -42,7 +42,7 @@ func (s *Service) Login(ctx context.Context, email, password string) (voiceassis
 	}
 	a.UserID = c.User.ID
 	if unknown {
-		c.PasswordHash = nobodysHash
+		c.PasswordHash = s.nobodysHash()
 	}
 	right, err := s.try(ctx, a, wrongPassword, func() (bool, error) { return s.matches(ctx, password, c.PasswordHash) })
 	if err != nil {

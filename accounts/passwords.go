@@ -14,14 +14,27 @@ import (
 	voiceassist "github.com/voiceassist/backend"
 )
 
-// The cost of a password hash: OWASP's argon2id parameters for 19 MiB
-// (https://cheatsheetseries.owasp.org, Password Storage).
+// Cost is what it takes to hash a password with argon2id on one thread.
+type Cost struct {
+	Memory uint32 // KiB
+	Passes uint32 // over the memory
+}
+
+// standardCost is OWASP's for 19 MiB (https://cheatsheetseries.owasp.org,
+// Password Storage). At maxCost a hash takes seconds.
+var (
+	standardCost = Cost{Memory: 19456, Passes: 2}
+	maxCost      = Cost{Memory: 1 << 20, Passes: 10}
+)
+
+// possible reports whether argon2 takes the cost, and this service would.
+func (c Cost) possible() bool {
+	return c.Memory >= 8 && c.Memory <= maxCost.Memory && c.Passes >= 1 && c.Passes <= maxCost.Passes
+}
+
 const (
-	argonMemory  = 19456 // KiB
-	argonTime    = 2
-	argonThreads = 1
-	saltLength   = 16
-	keyLength    = 32
+	saltLength = 16
+	keyLength  = 32
 )
 
 // What waits for a turn. There are fewer turns than processors, so that a flood
@@ -34,7 +47,9 @@ const (
 
 // nobodysHash is verified for addresses that are not ours, so that the answer
 // takes as long. No password has it: the key is all zero.
-var nobodysHash = encodeHash(make([]byte, saltLength), make([]byte, keyLength))
+func (s *Service) nobodysHash() string {
+	return passwordHash{s.o.HashCost, make([]byte, saltLength), make([]byte, keyLength)}.String()
+}
 
 // hashNew checks a password that somebody has chosen and returns its hash.
 func (s *Service) hashNew(ctx context.Context, password string) (string, error) {
@@ -55,7 +70,7 @@ func (s *Service) HashSecret(ctx context.Context, secret string) (string, error)
 	defer done()
 	salt := make([]byte, saltLength)
 	rand.Read(salt)
-	return encodeHash(salt, s.derive(ctx, secret, salt)), nil
+	return passwordHash{s.o.HashCost, salt, s.derive(ctx, secret, salt, s.o.HashCost)}.String(), nil
 }
 
 // VerifySecret reports whether a secret has this hash.
@@ -70,25 +85,25 @@ func (s *Service) VerifySecret(ctx context.Context, secret, hash string) (bool, 
 
 // matches reports whether password has this hash. It is called in a turn.
 func (s *Service) matches(ctx context.Context, password, hash string) (bool, error) {
-	salt, want, err := decodeHash(hash)
+	h, err := parseHash(hash)
 	if err != nil {
 		return false, err
 	}
 	if len(password) > 4*voiceassist.MaxPasswordLength {
 		return false, nil // longer than any that was taken, and costly to hash
 	}
-	return subtle.ConstantTimeCompare(s.derive(ctx, password, salt), want) == 1, nil
+	return subtle.ConstantTimeCompare(s.derive(ctx, password, h.salt, h.cost), h.key) == 1, nil
 }
 
-func (s *Service) derive(ctx context.Context, password string, salt []byte) []byte {
+func (s *Service) derive(ctx context.Context, password string, salt []byte, cost Cost) []byte {
 	if s.o.Hashers == nil {
-		return derive(password, salt)
+		return derive(password, salt, cost)
 	}
-	return s.o.Hashers.derive(ctx, password, salt)
+	return s.o.Hashers.derive(ctx, password, salt, cost)
 }
 
-func derive(password string, salt []byte) []byte {
-	return argon2.IDKey([]byte(password), salt, argonTime, argonMemory, argonThreads, keyLength)
+func derive(password string, salt []byte, cost Cost) []byte {
+	return argon2.IDKey([]byte(password), salt, cost.Passes, cost.Memory, 1, keyLength)
 }
 
 // takeTurn waits until it is the caller's turn to hash or to have a guess
@@ -109,25 +124,39 @@ func (s *Service) takeTurn(ctx context.Context) (done func(), err error) {
 	return func() { s.turns.Release(1) }, nil
 }
 
-// hashPrefix is the beginning of every hash, in the PHC string format:
-// $argon2id$v=19$m=19456,t=2,p=1$salt$key.
-var hashPrefix = fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$", argon2.Version, argonMemory, argonTime, argonThreads)
-
-func encodeHash(salt, key []byte) string {
-	return hashPrefix + base64.RawStdEncoding.EncodeToString(salt) + "$" + base64.RawStdEncoding.EncodeToString(key)
+// passwordHash is what is kept of a password.
+type passwordHash struct {
+	cost      Cost
+	salt, key []byte
 }
 
-func decodeHash(hash string) (salt, key []byte, err error) {
-	encoded, ok := strings.CutPrefix(hash, hashPrefix)
-	saltText, keyText, found := strings.Cut(encoded, "$")
-	if !ok || !found {
-		return nil, nil, fmt.Errorf("password hash does not begin with %s", hashPrefix)
+// hashForm is the PHC string format, as far as its salt and key:
+// $argon2id$v=19$m=19456,t=2,p=1$salt$key.
+const hashForm = "$argon2id$v=%d$m=%d,t=%d,p=1$"
+
+func (h passwordHash) String() string {
+	return fmt.Sprintf(hashForm, argon2.Version, h.cost.Memory, h.cost.Passes) +
+		base64.RawStdEncoding.EncodeToString(h.salt) + "$" + base64.RawStdEncoding.EncodeToString(h.key)
+}
+
+func parseHash(text string) (h passwordHash, err error) {
+	var version int
+	var rest string
+	if _, err := fmt.Sscanf(text, hashForm+"%s", &version, &h.cost.Memory, &h.cost.Passes, &rest); err != nil {
+		return h, fmt.Errorf("password hash is not of the form %s: %w", hashForm, err)
 	}
-	if salt, err = base64.RawStdEncoding.DecodeString(saltText); err != nil {
-		return nil, nil, fmt.Errorf("salt of a password hash: %w", err)
+	if version != argon2.Version || !h.cost.possible() {
+		return h, fmt.Errorf("password hash of version %d at the cost %+v", version, h.cost)
 	}
-	if key, err = base64.RawStdEncoding.DecodeString(keyText); err != nil {
-		return nil, nil, fmt.Errorf("key of a password hash: %w", err)
+	salt, key, _ := strings.Cut(rest, "$")
+	if h.salt, err = base64.RawStdEncoding.DecodeString(salt); err != nil {
+		return h, fmt.Errorf("salt of a password hash: %w", err)
 	}
-	return salt, key, nil
+	if h.key, err = base64.RawStdEncoding.DecodeString(key); err != nil {
+		return h, fmt.Errorf("key of a password hash: %w", err)
+	}
+	if len(h.key) != keyLength {
+		return h, fmt.Errorf("key of a password hash has %d bytes", len(h.key))
+	}
+	return h, nil
 }

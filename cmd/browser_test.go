@@ -40,7 +40,7 @@ func browser(t *testing.T, base string) (tab context.Context, complaints func() 
 	t.Cleanup(cancel)
 	tab, cancelTab := chromedp.NewContext(ctx)
 	t.Cleanup(cancelTab)
-	tab, cancelTime := context.WithTimeout(tab, time.Minute)
+	tab, cancelTime := context.WithTimeout(tab, 2*time.Minute)
 	t.Cleanup(cancelTime)
 
 	var mu sync.Mutex

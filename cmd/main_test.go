@@ -36,7 +36,7 @@ func TestMain(m *testing.M) {
 			err = os.Chmod(dir, 0o755)
 		}
 		if err == nil {
-			build := exec.CommandContext(context.Background(), "go", "build", "-o", dir, "./voiceassist", "./api", "./worker", "./scheduler")
+			build := exec.CommandContext(context.Background(), "go", "build", "-ldflags=-s -w", "-o", dir, "./voiceassist", "./api", "./worker", "./scheduler")
 			build.Stderr = os.Stderr
 			err = build.Run()
 		}

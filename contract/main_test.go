@@ -47,7 +47,7 @@ func withSystem(f func() int) (code int, err error) {
 		return 0, err
 	}
 	programs = filepath.Join(dir, "bin")
-	build := exec.Command("go", "build", "-o", programs+"/", "../cmd/voiceassist", "../cmd/api") //nolint:noctx // it ends by itself
+	build := exec.Command("go", "build", "-ldflags=-s -w", "-o", programs+"/", "../cmd/voiceassist", "../cmd/api") //nolint:noctx // it ends by itself
 	build.Stderr = os.Stderr
 	if err := build.Run(); err != nil {
 		return 0, fmt.Errorf("build the programs under test: %w", err)

@@ -263,7 +263,7 @@ func TestAClientThatLeavesEndsItsExport(t *testing.T) {
 func TestAnExportKeepsLittleInMemory(t *testing.T) {
 	s := start(t)
 	admin := s.signIn(voiceassist.RoleAdmin)
-	const n = 100_000
+	const n = 40_000
 	s.sql(fmt.Sprintf(`
 		INSERT INTO audit_entries (id, level, action, details, resource_type)
 		SELECT gen_random_uuid(), 'info', 'test.done', jsonb_build_object('n', n, 'text', repeat('x', 200)), 'many'

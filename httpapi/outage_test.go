@@ -128,7 +128,9 @@ func (s *suite) readOnly(files *pipeline.Files) *suite {
 		s.t.Fatal(err)
 	}
 	s.t.Cleanup(db.Close)
-	people, err := accounts.New(db, accounts.Options{Secrets: []string{strings.Repeat("s", 32)}, Registration: accounts.Open})
+	people, err := accounts.New(db, accounts.Options{
+		Secrets: []string{strings.Repeat("s", 32)}, Registration: accounts.Open, HashCost: accounts.Cost{Memory: 8, Passes: 1},
+	})
 	if err != nil {
 		s.t.Fatal(err)
 	}

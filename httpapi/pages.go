@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"path"
 	"strings"
+	"sync"
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/swaggest/swgui/v5/static"
@@ -28,7 +29,7 @@ const docsCSP = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe
 // asset is a file as it is sent.
 type asset struct {
 	mediaType string
-	plain     []byte
+	plain     func() ([]byte, error)
 	gzipped   []byte // nil: it is sent as it is
 }
 
@@ -41,22 +42,28 @@ var mediaTypes = map[string]string{
 	".png":  "image/png",
 }
 
-// assetOf reads a file that may be there compressed, as name.gz.
+// assetOf reads a file that may be there compressed, as name.gz. Then it is
+// decompressed for the first client that wants it so: few do.
 func assetOf(files fs.FS, name string) (asset, error) {
 	a := asset{mediaType: mediaTypes[path.Ext(name)]}
-	var err error
-	if a.plain, err = fs.ReadFile(files, name); err == nil {
+	if plain, err := fs.ReadFile(files, name); err == nil {
+		a.plain = func() ([]byte, error) { return plain, nil }
 		return a, nil
 	}
+	var err error
 	if a.gzipped, err = fs.ReadFile(files, name+".gz"); err != nil {
 		return asset{}, err
 	}
-	r, err := gzip.NewReader(bytes.NewReader(a.gzipped))
+	a.plain = sync.OnceValues(func() ([]byte, error) { return decompress(a.gzipped) })
+	return a, nil
+}
+
+func decompress(gzipped []byte) ([]byte, error) {
+	r, err := gzip.NewReader(bytes.NewReader(gzipped))
 	if err != nil {
-		return asset{}, fmt.Errorf("%s: %w", name, err)
+		return nil, err
 	}
-	a.plain, err = io.ReadAll(r)
-	return a, err
+	return io.ReadAll(r)
 }
 
 // page serves one of our files. Files are part of the program: one that is
@@ -75,14 +82,17 @@ func file(files fs.FS, name string) fiber.Handler {
 		c.Set("Content-Type", a.mediaType)
 		c.Set("Content-Security-Policy", docsCSP)
 		c.Set("Cache-Control", "public, max-age=3600")
-		if a.gzipped == nil {
-			return c.Send(a.plain)
+		if a.gzipped != nil {
+			c.Vary("Accept-Encoding")
+			if strings.Contains(c.Get("Accept-Encoding"), "gzip") {
+				c.Set("Content-Encoding", "gzip")
+				return c.Send(a.gzipped)
+			}
 		}
-		c.Vary("Accept-Encoding")
-		if !strings.Contains(c.Get("Accept-Encoding"), "gzip") {
-			return c.Send(a.plain)
+		plain, err := a.plain()
+		if err != nil {
+			return fmt.Errorf("decompress %s: %w", name, err)
 		}
-		c.Set("Content-Encoding", "gzip")
-		return c.Send(a.gzipped)
+		return c.Send(plain)
 	}
 }

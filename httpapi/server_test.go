@@ -92,6 +92,7 @@ func startWith(t *testing.T, people func(*accounts.Options), change ...func(*htt
 	mails := &mailbox{}
 	ao := accounts.Options{
 		Secrets: []string{strings.Repeat("s", 32)}, Registration: accounts.Open, Mailer: mails, PublicURL: "https://app.example.org/",
+		HashCost: accounts.Cost{Memory: 8, Passes: 1}, // no test here is about hashing
 	}
 	people(&ao)
 	service, err := accounts.New(db, ao)

@@ -227,17 +227,7 @@ func TestDocumentsDeletedWhileTheyAreIndexedLeaveNothing(t *testing.T) {
 	}
 	r := newLedgerRig(t)
 	r.Lease = 2 * time.Second // after which a deletion is done once more
-	ctx, stop := context.WithCancel(t.Context())
-	stopWorkers, err := r.queue.Consume(r.Handle, redis.ConsumerOptions{Concurrency: 4, Log: r.Log})
-	if err != nil {
-		t.Fatal(err)
-	}
-	relayed := make(chan struct{})
-	go func() {
-		defer close(relayed)
-		(&Relay{Ledger: r.Ledger, Queue: r.queue, Log: r.Log}).Run(ctx)
-	}()
-	defer func() { stop(); <-relayed; stopWorkers() }()
+	r.work(t, r.queue, 4)
 
 	began := time.Now()
 	whole := r.upload(t, "handbook.txt", handbook(n))

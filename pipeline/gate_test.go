@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -16,7 +15,6 @@ import (
 	"github.com/voiceassist/backend/openai"
 	"github.com/voiceassist/backend/openaitest"
 	"github.com/voiceassist/backend/qdrant"
-	"github.com/voiceassist/backend/redis"
 )
 
 // throttle is how long the embedding service refuses requests in a test.
@@ -45,18 +43,8 @@ func TestABusyEmbeddingServiceCostsNoDocumentAndNoAttempt(t *testing.T) {
 	t.Parallel()
 	r, service := newGatedRig(t)
 	queue, _ := openQueue(t)
-	ctx, cancel := context.WithCancel(t.Context())
-	var running sync.WaitGroup
-	defer running.Wait()
-	defer cancel()
-	relay := &Relay{Ledger: r.Ledger, Queue: queue, Log: r.Log}
-	running.Go(func() { relay.Run(ctx) })
 	const workers, n = 4, 40
-	stop, err := queue.Consume(r.Handle, redis.ConsumerOptions{Concurrency: workers})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer stop()
+	r.work(t, queue, workers)
 
 	service.RefuseEmbeddings(http.StatusTooManyRequests, strconv.FormatFloat(throttle.Seconds(), 'f', -1, 64))
 	began, over := time.Now(), time.After(*throttle)
@@ -65,10 +53,10 @@ func TestABusyEmbeddingServiceCostsNoDocumentAndNoAttempt(t *testing.T) {
 		jobs = append(jobs, r.upload(t, fmt.Sprintf("%d.txt", i), fmt.Sprintf("Leaflet %d. %s", i, leaflet)))
 	}
 	eventually(t, "all documents are read and wait at the gate", func() bool {
-		b, err := r.Ledger.Backlogs(ctx)
+		b, err := r.Ledger.Backlogs(t.Context())
 		return err == nil && b[voiceassist.QueueDefault].Gated == n
 	})
-	if g, err := r.Ledger.Gates(ctx); err != nil || g[0].Open || g[0].Reason != voiceassist.GatePacedReason {
+	if g, err := r.Ledger.Gates(t.Context()); err != nil || g[0].Open || g[0].Reason != voiceassist.GatePacedReason {
 		t.Errorf("the gate is %+v, %v; want it paced", g, err)
 	}
 	<-over
@@ -76,7 +64,7 @@ func TestABusyEmbeddingServiceCostsNoDocumentAndNoAttempt(t *testing.T) {
 	refused := len(service.Embedded())
 	waves := 1 + int(time.Since(began) / *throttle) // more than two on a slow machine only
 	eventually(t, "all documents are indexed", func() bool {
-		s, err := r.Ledger.LibraryStats(ctx)
+		s, err := r.Ledger.LibraryStats(t.Context())
 		return err == nil && s.ByState[voiceassist.DocumentIndexed] == n
 	})
 	for _, a := range jobs {

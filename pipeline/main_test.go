@@ -184,6 +184,19 @@ func (r *rig) upload(t *testing.T, name, content string) voiceassist.Accepted {
 	return a
 }
 
+// work has workers and a relay on a queue until the test ends.
+func (r *rig) work(t *testing.T, queue *redis.Queue, workers int) {
+	t.Helper()
+	stop, err := queue.Consume(r.Handle, redis.ConsumerOptions{Concurrency: workers, Log: r.Log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	relay := &Relay{Ledger: r.Ledger, Queue: queue, Log: r.Log}
+	var relaying sync.WaitGroup
+	relaying.Go(func() { relay.Run(t.Context()) })
+	t.Cleanup(func() { relaying.Wait(); stop() })
+}
+
 // deliver publishes what is due, without a queue, and has the worker do it. It
 // returns how many deliveries that were.
 func (r *rig) deliver(t *testing.T) int {

@@ -11,7 +11,6 @@ import (
 	"github.com/google/uuid"
 
 	voiceassist "github.com/voiceassist/backend"
-	"github.com/voiceassist/backend/redis"
 )
 
 func (r *ledgerRig) verifier() *Verifier {
@@ -218,24 +217,14 @@ func TestADocumentWithoutItsOriginalIsHealedByUploadingItAgain(t *testing.T) {
 func TestWorkUnderWayIsNoDifference(t *testing.T) {
 	t.Parallel()
 	r := newLedgerRig(t)
-	ctx, stop := context.WithCancel(t.Context())
-	stopWorkers, err := r.queue.Consume(r.Handle, redis.ConsumerOptions{Concurrency: 4, Log: r.Log})
-	if err != nil {
-		t.Fatal(err)
-	}
-	relayed := make(chan struct{})
-	go func() {
-		defer close(relayed)
-		(&Relay{Ledger: r.Ledger, Queue: r.queue, Log: r.Log}).Run(ctx)
-	}()
-	defer func() { stop(); <-relayed; stopWorkers() }()
+	r.work(t, r.queue, 4)
 
 	worked := make(chan struct{})
 	go func() {
 		defer close(worked)
 		for i := range 30 {
 			a := r.upload(t, "handbook.txt", handbook(i))
-			if _, err := r.Ledger.Reindex(ctx, []uuid.UUID{a.Document.ID}); err != nil {
+			if _, err := r.Ledger.Reindex(t.Context(), []uuid.UUID{a.Document.ID}); err != nil {
 				t.Error(err)
 			}
 			if i%3 == 0 {

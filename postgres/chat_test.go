@@ -1,7 +1,6 @@
 package postgres_test
 
 import (
-	"context"
 	"errors"
 	"strings"
 	"sync"
@@ -11,35 +10,17 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
 
 	voiceassist "github.com/voiceassist/backend"
 	"github.com/voiceassist/backend/postgres"
 	"github.com/voiceassist/backend/postgrestest"
 )
 
-// ledgerAndConn is a ledger, and a connection for what it has no method for.
-func ledgerAndConn(t *testing.T) (*postgres.DB, *pgx.Conn) {
-	t.Helper()
-	url := postgrestest.URL(t)
-	db, err := postgres.Open(t.Context(), url, postgres.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(db.Close)
-	conn, err := pgx.Connect(t.Context(), url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = conn.Close(context.WithoutCancel(t.Context())) })
-	return db, conn
-}
-
 // chatLedger is a ledger with a user, and a connection for what the ledger has
 // no method for.
 func chatLedger(t *testing.T) (db *postgres.DB, exec func(sql string, args ...any), user uuid.UUID) {
 	t.Helper()
-	db, conn := ledgerAndConn(t)
+	db, conn := postgrestest.OpenWithConn(t)
 	exec = func(sql string, args ...any) {
 		t.Helper()
 		if _, err := conn.Exec(t.Context(), sql, args...); err != nil {

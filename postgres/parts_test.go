@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
 
 	voiceassist "github.com/voiceassist/backend"
 	"github.com/voiceassist/backend/postgres"
@@ -60,12 +59,7 @@ func TestPartsKeepTheQueueAndTheLaneOfTheirJob(t *testing.T) {
 
 func TestAJobForgottenWithoutPartsIsWoken(t *testing.T) {
 	t.Parallel()
-	url := postgrestest.URL(t)
-	db, err := postgres.Open(t.Context(), url, postgres.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(db.Close)
+	db, conn := postgrestest.OpenWithConn(t)
 	add(t, db, "a.pdf", 1, voiceassist.DocumentMeta{})
 	parent := startAll(t, db)[0]
 	if err := db.Split(t.Context(), postgres.AttemptOf(parent), postgres.Split{Kind: voiceassist.JobExtract, Parts: []postgres.Span{{First: 1, Last: 9}}}, nil); err != nil {
@@ -74,11 +68,6 @@ func TestAJobForgottenWithoutPartsIsWoken(t *testing.T) {
 	if n, err := db.ReclaimLapsed(t.Context(), false); n != 0 || err != nil {
 		t.Fatalf("ReclaimLapsed = %d, %v; want it to leave a job with a part alone", n, err)
 	}
-	conn, err := pgx.Connect(t.Context(), url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = conn.Close(context.WithoutCancel(t.Context())) })
 	if _, err := conn.Exec(t.Context(), `UPDATE jobs SET state = 'completed', completed_at = now() WHERE parent_id IS NOT NULL`); err != nil {
 		t.Fatal(err)
 	}

@@ -17,17 +17,7 @@ import (
 // connection to its database.
 func openWithJobs(t testing.TB, lanes []string, n int) (*postgres.DB, *pgx.Conn) {
 	t.Helper()
-	url := postgrestest.URL(t)
-	db, err := postgres.Open(t.Context(), url, postgres.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(db.Close)
-	conn, err := pgx.Connect(t.Context(), url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = conn.Close(context.WithoutCancel(t.Context())) })
+	db, conn := postgrestest.OpenWithConn(t)
 	addLanes(t, conn, lanes, n)
 	return db, conn
 }

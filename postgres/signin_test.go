@@ -34,28 +34,12 @@ func addUser(t *testing.T, db *postgres.DB, name string) voiceassist.User {
 }
 
 // count returns the first column of the first row of a query.
-func count(t *testing.T, url, query string, args ...any) (n int) {
+func count(t *testing.T, conn *pgx.Conn, query string, args ...any) (n int) {
 	t.Helper()
-	conn, err := pgx.Connect(t.Context(), url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close(t.Context())
 	if err := conn.QueryRow(t.Context(), query, args...).Scan(&n); err != nil {
 		t.Fatal(err)
 	}
 	return n
-}
-
-func openBoth(t *testing.T) (db *postgres.DB, url string) {
-	t.Helper()
-	url = postgrestest.URL(t)
-	db, err := postgres.Open(t.Context(), url, postgres.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(db.Close)
-	return db, url
 }
 
 // allAtOnce calls f n times at once and returns how many calls succeeded.
@@ -75,7 +59,7 @@ func allAtOnce(n int, f func(i int) error) int {
 
 func TestSixtyFourFailuresAtOnceLockAnAccountOnce(t *testing.T) {
 	t.Parallel()
-	db, url := openBoth(t)
+	db, conn := postgrestest.OpenWithConn(t)
 	u := addUser(t, db, "ada")
 	failed := allAtOnce(64, func(i int) error {
 		a := voiceassist.Attempt{UserID: u.ID, Email: u.Email, Network: fmt.Sprintf("192.0.2.%d", i%8)}
@@ -85,11 +69,11 @@ func TestSixtyFourFailuresAtOnceLockAnAccountOnce(t *testing.T) {
 		t.Fatalf("%d of 64 failures were counted", failed)
 	}
 	for action, want := range map[string]int{"auth.login_failed": 64, "account.locked": 1} {
-		if n := count(t, url, `SELECT count(*) FROM audit_entries WHERE action = $1`, action); n != want {
+		if n := count(t, conn, `SELECT count(*) FROM audit_entries WHERE action = $1`, action); n != want {
 			t.Errorf("%d entries of %s, want %d", n, action, want)
 		}
 	}
-	if n := count(t, url, `SELECT locks FROM sign_in_failures WHERE locked_until > now()`); n != 1 {
+	if n := count(t, conn, `SELECT locks FROM sign_in_failures WHERE locked_until > now()`); n != 1 {
 		t.Errorf("the account was locked %d times", n)
 	}
 	// A password that was found right meanwhile is of no use.
@@ -110,7 +94,7 @@ func TestSixtyFourFailuresAtOnceLockAnAccountOnce(t *testing.T) {
 
 func TestTwoAdminsAttackedAtOnceAreNotBothLockedOut(t *testing.T) {
 	t.Parallel()
-	db, _ := openBoth(t)
+	db := postgrestest.Open(t)
 	var admins []voiceassist.User
 	for _, name := range []string{"ada", "bob"} {
 		u, _, err := db.PutAdmin(t.Context(), voiceassist.User{ID: uuid.New(), Email: name + "@example.org"}, "hash")
@@ -193,15 +177,15 @@ func TestAUserHasFiftyAPIKeysAtMost(t *testing.T) {
 
 func TestStaleSignInsAreRemovedAndLivingOnesStay(t *testing.T) {
 	t.Parallel()
-	db, url := openBoth(t)
+	db, conn := postgrestest.OpenWithConn(t)
 	u := addUser(t, db, "ada")
-	living := count(t, url, `SELECT count(*) FROM sessions`) + count(t, url, `SELECT count(*) FROM refresh_tokens`)
+	living := count(t, conn, `SELECT count(*) FROM sessions`) + count(t, conn, `SELECT count(*) FROM refresh_tokens`)
 	for _, days := range []int{1, 29, 31} {
 		g := grant()
 		if _, err := db.BeginSession(t.Context(), voiceassist.Attempt{UserID: u.ID}, "", nil, g); err != nil {
 			t.Fatal(err)
 		}
-		count(t, url, `
+		count(t, conn, `
 			WITH token AS (
 				UPDATE refresh_tokens SET expires_at = now() + interval '1 day' WHERE session_id = $1
 			)
@@ -219,15 +203,15 @@ func TestStaleSignInsAreRemovedAndLivingOnesStay(t *testing.T) {
 	if err := db.SignInFailed(t.Context(), voiceassist.Attempt{Email: "x", Network: "192.0.2.1"}, "password"); err != nil {
 		t.Fatal(err)
 	}
-	count(t, url, `WITH old AS (UPDATE sign_in_failures SET last_at = now() - interval '3 days' WHERE subject NOT LIKE 'pair:%') SELECT 1`)
+	count(t, conn, `WITH old AS (UPDATE sign_in_failures SET last_at = now() - interval '3 days' WHERE subject NOT LIKE 'pair:%') SELECT 1`)
 	removed, err := db.RemoveStaleSignIns(t.Context())
 	if err != nil || removed != 1+1+2 { // a session, a reset link, two subjects
 		t.Errorf("removed %d, %v; want 4", removed, err)
 	}
-	if n := count(t, url, `SELECT count(*) FROM sessions`) + count(t, url, `SELECT count(*) FROM refresh_tokens`); n != living+4 {
+	if n := count(t, conn, `SELECT count(*) FROM sessions`) + count(t, conn, `SELECT count(*) FROM refresh_tokens`); n != living+4 {
 		t.Errorf("%d sessions and tokens are left, want %d", n, living+4)
 	}
-	if n := count(t, url, `SELECT count(*) FROM password_resets`) + count(t, url, `SELECT count(*) FROM sign_in_failures`); n != 2 {
+	if n := count(t, conn, `SELECT count(*) FROM password_resets`) + count(t, conn, `SELECT count(*) FROM sign_in_failures`); n != 2 {
 		t.Errorf("%d links and failures are left, want 2", n)
 	}
 	if removed, err := db.RemoveStaleSignIns(t.Context()); removed != 0 || err != nil {

@@ -4,25 +4,12 @@ import (
 	"fmt"
 	"testing"
 
-	"github.com/jackc/pgx/v5"
-
-	"github.com/voiceassist/backend/postgres"
 	"github.com/voiceassist/backend/postgrestest"
 )
 
 func TestTablesThatHaveGrownAreAnalyzed(t *testing.T) {
 	t.Parallel()
-	url := postgrestest.URL(t)
-	db, err := postgres.Open(t.Context(), url, postgres.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(db.Close)
-	conn, err := pgx.Connect(t.Context(), url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = conn.Close(t.Context()) })
+	db, conn := postgrestest.OpenWithConn(t)
 	exec := func(sql string) {
 		t.Helper()
 		if _, err := conn.Exec(t.Context(), sql); err != nil {

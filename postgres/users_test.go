@@ -13,6 +13,7 @@ import (
 
 	voiceassist "github.com/voiceassist/backend"
 	"github.com/voiceassist/backend/postgres"
+	"github.com/voiceassist/backend/postgrestest"
 )
 
 // people is a ledger with a second connection beside it.
@@ -24,7 +25,7 @@ type people struct {
 
 func openPeople(t *testing.T) people {
 	t.Helper()
-	db, conn := ledgerAndConn(t)
+	db, conn := postgrestest.OpenWithConn(t)
 	return people{t, db, conn}
 }
 

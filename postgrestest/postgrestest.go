@@ -26,6 +26,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"go.uber.org/goleak"
 
 	"github.com/voiceassist/backend/embedded"
@@ -55,7 +56,25 @@ func Main(m *testing.M, overlook ...goleak.Option) int {
 // the test.
 func Open(t testing.TB) *postgres.DB {
 	t.Helper()
-	db, err := postgres.Open(t.Context(), URL(t), postgres.Options{})
+	return open(t, URL(t))
+}
+
+// OpenWithConn is Open, and a connection for what the ledger has no method for.
+func OpenWithConn(t testing.TB) (*postgres.DB, *pgx.Conn) {
+	t.Helper()
+	url := URL(t)
+	db := open(t, url)
+	conn, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatalf("connect to the test's database: %v", err)
+	}
+	t.Cleanup(func() { _ = conn.Close(context.WithoutCancel(t.Context())) })
+	return db, conn
+}
+
+func open(t testing.TB, url string) *postgres.DB {
+	t.Helper()
+	db, err := postgres.Open(t.Context(), url, postgres.Options{})
 	if err != nil {
 		t.Fatalf("open the test's database: %v", err)
 	}

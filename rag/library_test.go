@@ -36,17 +36,7 @@ type library struct {
 
 func newLibrary(t *testing.T) *library {
 	t.Helper()
-	url := postgrestest.URL(t)
-	db, err := postgres.Open(t.Context(), url, postgres.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(db.Close)
-	sql, err := pgx.Connect(t.Context(), url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = sql.Close(context.WithoutCancel(t.Context())) })
+	db, sql := postgrestest.OpenWithConn(t)
 	return &library{t: t, db: db, sql: sql, index: openIndex(t, 0)}
 }
 

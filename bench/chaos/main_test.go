@@ -23,7 +23,7 @@ func TestNothingIsLostInASmallChaos(t *testing.T) {
 		t.Skip(err)
 	}
 	programs := t.TempDir()
-	build := exec.CommandContext(t.Context(), "go", "build", "-buildvcs=false", "-o", programs,
+	build := exec.CommandContext(t.Context(), "go", "build", "-buildvcs=false", "-ldflags=-s -w", "-o", programs,
 		"../../cmd/voiceassist", "../../cmd/api", "../../cmd/worker", "../../cmd/scheduler")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("build the programs: %v\n%s", err, out)
