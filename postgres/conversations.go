@@ -52,13 +52,11 @@ func scanConversationAnd(row pgx.CollectableRow, more ...any) (voiceassist.Conve
 // first, and how many the filter lets through.
 func (db *DB) Conversations(ctx context.Context, userID uuid.UUID, f voiceassist.ConversationFilter) (page []voiceassist.Conversation, total int, err error) {
 	matching, args := conversationsMatching(userID, f)
-	n := len(args)
-	rows, err := db.pool.Query(ctx, selectConversations(fmt.Sprintf(`
-		SELECT %s
-		FROM conversations v %s
-		ORDER BY v.updated_at DESC, v.id DESC
-		OFFSET $%d LIMIT $%d`, conversationColumns, matching, n+1, n+2), `(SELECT count(*) FROM conversations v`+matching+`)`),
-		append(args, f.Offset, f.Limit)...)
+	limit, pageArgs := pageClause(f.Limit, f.Offset, args)
+	rows, err := db.pool.Query(ctx, selectConversations(`
+		SELECT `+conversationColumns+`
+		FROM conversations v `+matching+`
+		ORDER BY v.updated_at DESC, v.id DESC`+limit, `(SELECT count(*) FROM conversations v`+matching+`)`), pageArgs...)
 	if err != nil {
 		return nil, 0, classify(err)
 	}

@@ -227,13 +227,12 @@ func (db *DB) Documents(ctx context.Context, f voiceassist.DocumentFilter) (docs
 		}
 	}
 	where, args := documentsMatching(f)
-	n := len(args)
-	rows, err := db.pool.Query(ctx, fmt.Sprintf(`
-		SELECT %s, (SELECT count(*) FROM documents d WHERE %s)
+	limit, pageArgs := pageClause(f.Limit, f.Offset, args)
+	rows, err := db.pool.Query(ctx, `
+		SELECT `+documentColumns+`, (SELECT count(*) FROM documents d WHERE `+where+`)
 		FROM documents d
-		WHERE %s
-		ORDER BY %s
-		LIMIT $%d OFFSET $%d`, documentColumns, where, where, order, n+1, n+2), append(args, f.Limit, f.Offset)...)
+		WHERE `+where+`
+		ORDER BY `+order+limit, pageArgs...)
 	if err != nil {
 		return nil, 0, classify(err)
 	}
