@@ -22,8 +22,11 @@ const documentColumns = `
 func documentFields(d *voiceassist.Document) []any {
 	return []any{
 		&d.ID, &d.SHA256, &d.Size, &d.Filename, &d.MediaType, &d.BlobKey, &d.Title, &d.SourceType, &d.Specialty, &d.Category,
-		&d.Author, jsonInto[map[string]any]{&d.Metadata}, &d.State, &d.Stage, &d.Progress, &d.ErrorCode, &d.ErrorMessage, &d.PageCount, &d.PassageCount,
-		jsonInto[[]voiceassist.BadPage]{&d.BadPages}, &d.TokenCount, &d.Generation, &d.Version, &d.UploadedBy, &d.CreatedAt, &d.UpdatedAt, &d.IndexedAt, &d.DeletedAt,
+		&d.Author,
+		jsonInto[map[string]any]{&d.Metadata},
+		&d.State, &d.Stage, &d.Progress, &d.ErrorCode, &d.ErrorMessage, &d.PageCount, &d.PassageCount,
+		jsonInto[[]voiceassist.BadPage]{&d.BadPages},
+		&d.TokenCount, &d.Generation, &d.Version, &d.UploadedBy, &d.CreatedAt, &d.UpdatedAt, &d.IndexedAt, &d.DeletedAt,
 	}
 }
 
