@@ -3,6 +3,7 @@ package pipeline
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"path"
@@ -119,8 +120,9 @@ func (w *Worker) extraction(ctx context.Context, a *attempt) (x postgres.Extract
 }
 
 // beginExtraction reads a file of which nothing is known yet, unless it is a PDF
-// that is worth parts: of that it learns no more than how many pages there are.
-// It reports whether it has read all.
+// that is worth parts: of that it reads two pages, because the first may tell the title,
+// and whoever finds the extraction begun relies on it. It reports whether it has
+// read all.
 func (w *Worker) beginExtraction(ctx context.Context, a *attempt, x postgres.Extraction) (_ postgres.Extraction, complete bool, err error) {
 	file, remove, err := w.fetch(ctx, a.document)
 	if err != nil {
@@ -133,6 +135,13 @@ func (w *Worker) beginExtraction(ctx context.Context, a *attempt, x postgres.Ext
 		}
 	}
 	if x.Info.Pages > w.partPages() {
+		info, err := w.readPages(ctx, a, x, file, voiceassist.PageRange{First: 1, Last: 2})
+		if _, failed := errors.AsType[*voiceassist.Failure](err); err != nil && !failed {
+			return x, false, err
+		}
+		if err == nil { // else the first part finds out whether these pages are to blame or the file
+			x.Info = info
+		}
 		return x, false, w.Ledger.BeginExtraction(ctx, a.Attempt, x)
 	}
 	if x.Info, err = w.readPages(ctx, a, x, file, voiceassist.PageRange{}); err != nil {

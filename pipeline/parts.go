@@ -85,11 +85,10 @@ func (w *Worker) extractPart(ctx context.Context, a *attempt) error {
 		}
 		part := postgres.Span{First: a.job.First, Last: a.job.Last}
 		missing, err := w.Ledger.MissingPages(ctx, x, part)
-		if err != nil || len(missing) == 0 && part.First > 1 {
+		if err != nil || len(missing) == 0 {
 			return err
 		}
-		info, err := w.readMissing(ctx, a, x, part)
-		if err != nil {
+		if _, err := w.readMissing(ctx, a, x, part); err != nil {
 			return err
 		}
 		// A job whose parts end well without their pages would split for ever.
@@ -99,11 +98,7 @@ func (w *Worker) extractPart(ctx context.Context, a *attempt) error {
 		if len(missing) > 0 {
 			return fmt.Errorf("page %d was not read", missing[0])
 		}
-		if part.First > 1 {
-			return nil
-		}
-		x.Info = info
-		return w.Ledger.BeginExtraction(ctx, a.Attempt, x)
+		return nil
 	})
 }
 

@@ -124,18 +124,18 @@ func TestALargePDFIsReadInPartsByTwoWorkers(t *testing.T) {
 	a := r.upload(t, "large.pdf", pdfPages(200))
 	r.deliver(t)
 	j := r.job(t, a.JobID)
-	if j.State != voiceassist.JobWaiting || j.Attempts != j.GivenBack || j.Processed != 0 || j.Total != 200 {
-		t.Fatalf("the job is %+v, want it waiting with none of 200 pages", j)
+	if j.State != voiceassist.JobWaiting || j.Attempts != j.GivenBack || j.Processed != 2 || j.Total != 200 {
+		t.Fatalf("the job is %+v, want it waiting with the first two of 200 pages", j)
 	}
 	parts := r.due(t)
-	if len(parts) != 4 { // of 50 pages
+	if len(parts) != 4 { // of 50 pages, the last of 48
 		t.Fatalf("%d parts, want 4", len(parts))
 	}
 	var workers sync.WaitGroup
 	workers.Go(func() { r.handle(t.Context(), parts[:2]...) })
 	workers.Go(func() { r.handle(t.Context(), parts[2]) })
 	workers.Wait()
-	if j := r.job(t, a.JobID); j.State != voiceassist.JobWaiting || j.Processed != 150 || j.Progress == 0 || j.Progress >= extractedPercent {
+	if j := r.job(t, a.JobID); j.State != voiceassist.JobWaiting || j.Processed != 152 || j.Progress == 0 || j.Progress >= extractedPercent {
 		t.Errorf("with one part left the job is %+v", j)
 	}
 	r.handle(t.Context(), parts[3])
@@ -154,7 +154,7 @@ func TestALargePDFIsReadInPartsByTwoWorkers(t *testing.T) {
 		}
 	}
 	slices.Sort(named)
-	if want := []int{1, 50, 51, 100, 101, 150, 151, 200}; !slices.Equal(named, want) {
+	if want := []int{3, 52, 53, 102, 103, 152, 153, 200}; !slices.Equal(named, want) {
 		t.Errorf("the timeline has parts from and to %v, want %v", named, want)
 	}
 	if _, total, err := r.Ledger.Jobs(t.Context(), voiceassist.JobFilter{DocumentID: &d.ID, Limit: 10}); err != nil || total != 1 {
@@ -175,25 +175,35 @@ func (r titlingReader) Extract(ctx context.Context, mediaType, path string, page
 	return info, engine, err
 }
 
-func TestTheFirstPartTellsTheTitle(t *testing.T) {
+func TestALargePDFHasTheTitleOfPage1(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
-		name   string
-		before func(*testing.T, *rig, voiceassist.Delivery)
+		name string
+		amid func(*testing.T, *rig, voiceassist.Accepted)
 	}{
-		{"read", func(*testing.T, *rig, voiceassist.Delivery) {}},
-		{"read by a worker that died before it told", storePart},
+		{"read", func(*testing.T, *rig, voiceassist.Accepted) {}},
+		{"read by a worker that died before it told", func(t *testing.T, r *rig, _ voiceassist.Accepted) {
+			t.Helper()
+			storePage1(t, r, r.due(t)[0])
+		}},
+		{"cancelled amid its parts and retried", func(t *testing.T, r *rig, a voiceassist.Accepted) {
+			t.Helper()
+			r.deliver(t)
+			r.handle(t.Context(), r.due(t)[0])
+			if _, err := r.Ledger.CancelJob(t.Context(), a.JobID); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := r.Ledger.RetryJob(t.Context(), a.JobID); err != nil {
+				t.Fatal(err)
+			}
+		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			r, reader := newPDFRig(t)
 			r.Reader, r.PartPages = titlingReader{reader}, 4
 			a := r.upload(t, "large.pdf", pdfPages(8))
-			r.deliver(t)
-			parts := r.due(t)
-			c.before(t, r, parts[0])
-			r.handle(t.Context(), parts[1:]...)
-			r.handle(t.Context(), parts[0])
+			c.amid(t, r, a)
 			for n := 1; n > 0; {
 				n = r.deliver(t)
 			}
@@ -204,8 +214,8 @@ func TestTheFirstPartTellsTheTitle(t *testing.T) {
 	}
 }
 
-// storePart stores the pages of a part and lets its worker die of it.
-func storePart(t *testing.T, r *rig, d voiceassist.Delivery) {
+// storePage1 stores the first page of a job and lets its worker die of it.
+func storePage1(t *testing.T, r *rig, d voiceassist.Delivery) {
 	t.Helper()
 	j, doc, started, err := r.Ledger.StartAttempt(t.Context(), d, defaultLease)
 	if err != nil || !started {
@@ -215,12 +225,8 @@ func storePart(t *testing.T, r *rig, d voiceassist.Delivery) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var pages []voiceassist.Page
-	for n := j.First; n <= j.Last; n++ {
-		pages = append(pages, voiceassist.Page{Number: n, Text: fmt.Sprintf("Page %d.", n)})
-	}
 	x := postgres.Extraction{SHA256: doc.SHA256, Engine: engines[doc.MediaType]}
-	if err := r.Ledger.AddPages(t.Context(), postgres.AttemptOf(j), x, pages); err != nil {
+	if err := r.Ledger.AddPages(t.Context(), postgres.AttemptOf(j), x, []voiceassist.Page{{Number: 1, Text: "Page 1."}}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := r.Ledger.ReclaimLapsed(t.Context(), true); err != nil {
@@ -269,7 +275,7 @@ func TestAWorkerThatDiesInAPartRepeatsOnlyThat(t *testing.T) {
 	a := r.upload(t, "large.pdf", pdfPages(200))
 	r.deliver(t)
 	reader.set(func(pages voiceassist.PageRange) error {
-		if pages.First != 101 {
+		if pages.First != 103 {
 			return nil
 		}
 		_, err := r.Ledger.ReclaimLapsed(t.Context(), true) // as if its worker were gone; what it reads is for nothing
@@ -286,11 +292,11 @@ func TestAWorkerThatDiesInAPartRepeatsOnlyThat(t *testing.T) {
 	if d := r.document(t, a.Document.ID); d.State != voiceassist.DocumentIndexed || d.PageCount != 200 {
 		t.Errorf("the document is %+v", d)
 	}
-	if fewest, most := reader.times(101, 100+pageBatch); fewest != 2 || most != 2 {
+	if fewest, most := reader.times(103, 102+pageBatch); fewest != 2 || most != 2 {
 		t.Errorf("the first pages of the part were read between %d and %d times, want twice", fewest, most)
 	}
-	_, before := reader.times(1, 100)
-	if _, after := reader.times(151, 200); before != 1 || after != 1 {
+	_, before := reader.times(1, 102)
+	if _, after := reader.times(153, 200); before != 1 || after != 1 {
 		t.Errorf("other pages were read up to %d and %d times, want once", before, after)
 	}
 }
@@ -301,7 +307,7 @@ func TestAPartThatFailsTakesItsDocumentWithIt(t *testing.T) {
 	a := r.upload(t, "large.pdf", pdfPages(200))
 	r.deliver(t)
 	reader.set(func(pages voiceassist.PageRange) error {
-		if pages.First == 101 {
+		if pages.First == 103 {
 			return voiceassist.Fail(voiceassist.ReasonTooComplex, "The file is too complex to read.")
 		}
 		return nil

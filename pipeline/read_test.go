@@ -167,7 +167,7 @@ type syntheticReader struct {
 }
 
 func (s *syntheticReader) Engines(context.Context) (map[string]string, error) {
-	return map[string]string{voiceassist.MediaText: "synthetic/1"}, nil
+	return map[string]string{voiceassist.MediaText: "synthetic/1", voiceassist.MediaPDF: "synthetic/1"}, nil
 }
 
 func (s *syntheticReader) Extract(_ context.Context, _, _ string, pages voiceassist.PageRange, emit func(voiceassist.Page) error) (voiceassist.FileInfo, string, error) {
@@ -384,6 +384,21 @@ func TestADocumentWithoutAGoodPageFails(t *testing.T) {
 	_, err = r.finishExtraction(t.Context(), a, x, info)
 	if f, ok := errors.AsType[*voiceassist.Failure](err); !ok || f.Reason != voiceassist.ReasonTooComplex || !strings.Contains(f.Message, "Page 1 could not be read: it took too long") {
 		t.Errorf("%v, want too_complex with the page", err)
+	}
+}
+
+func TestALargePDFMayBeginWithBadPages(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.Reader = &syntheticReader{pages: 12, bad: map[int]error{1: deaths[0], 2: deaths[1]}}
+	r.PartPages = 5
+	up := r.upload(t, "large.pdf", "%PDF-1.7 in the mind")
+	for n := 1; n > 0; {
+		n = r.deliver(t)
+	}
+	d := r.document(t, up.Document.ID)
+	if d.State != voiceassist.DocumentIndexed || d.PageCount != 12 || d.PassageCount != 10 || len(d.BadPages) != 2 {
+		t.Errorf("the document is %s, %d pages, %d passages, bad %v: %s", d.State, d.PageCount, d.PassageCount, d.BadPages, d.ErrorMessage)
 	}
 }
 

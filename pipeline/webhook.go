@@ -82,7 +82,7 @@ func (n *Notifier) post(ctx context.Context, notice voiceassist.Notice) error {
 // may hold a secret.
 func hideAddress(err error) error {
 	if refused, ok := errors.AsType[*targetError](err); ok {
-		return fmt.Errorf("%w: %w", errNever, refused)
+		return refused // a name led there, and may lead elsewhere tomorrow
 	}
 	if network, ok := errors.AsType[net.Error](err); ok && network.Timeout() {
 		return errors.New("the receiver did not answer in time")

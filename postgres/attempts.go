@@ -129,7 +129,8 @@ func sendFenced(ctx context.Context, to sender, a Attempt, queue func(*pgx.Batch
 	return err
 }
 
-// fenced is sendFenced in a transaction of its own.
+// fenced is sendFenced in a transaction of its own, which the server has committed
+// before the first answer is looked at: no answer can undo it.
 func (db *DB) fenced(ctx context.Context, a Attempt, queue func(*pgx.Batch)) error {
 	return classify(sendFenced(ctx, db.pool, a, queue))
 }

@@ -29,7 +29,8 @@ func (db *DB) Extracted(ctx context.Context, x Extraction) (e Extracted, err err
 		e.Bad, err = pgx.CollectRows(rows, scanBadPage)
 		return err
 	})
-	return e, classify(db.pool.SendBatch(ctx, &b).Close())
+	err = db.pool.SendBatch(ctx, &b).Close()
+	return e, classify(err)
 }
 
 // BadPages returns the pages that could not be read, in order.
@@ -79,8 +80,8 @@ func (db *DB) AddBadPage(ctx context.Context, a Attempt, x Extraction, p voiceas
 	return bad, err
 }
 
-// queueAllRead ends a batch with an error unless every page of the extraction is
-// stored, or noted as bad.
+// queueAllRead ends a batch, and must end its transaction, with an error unless
+// every page of the extraction is stored, or noted as bad.
 func queueAllRead(b *pgx.Batch, x Extraction) {
 	b.Queue(`
 		SELECT count(*), coalesce(min(n), 0)

@@ -43,8 +43,8 @@ type newJob struct {
 
 // addJob adds a job, or returns the unfinished one of the same kind that the
 // document has already. The relay is told unless it owes the queue another job of
-// the same lane: then it is about to look, or the lane is paused, or the window
-// is full and a look would be for nothing.
+// the same lane: then it looks soon, at the latest after its idle second, or the
+// lane is paused, or the window is full and a look would be for nothing.
 func addJob(ctx context.Context, tx pgx.Tx, new newJob) (voiceassist.Job, error) {
 	rows, err := tx.Query(ctx, `
 		WITH added AS (
@@ -247,7 +247,8 @@ func (db *DB) RetryJob(ctx context.Context, id uuid.UUID) (j voiceassist.Job, er
 		var lane string
 		if err := tx.QueryRow(ctx, `
 			SELECT j.state IN ('failed', 'cancelled') AND j.kind = 'index' AND d.deleted_at IS NULL,
-				d.state IN ('failed', 'cancelled'), j.lane
+				d.state IN ('failed', 'cancelled'),
+				CASE WHEN d.state IN ('failed', 'cancelled') OR j.lane NOT LIKE 'batch:%' THEN j.lane ELSE '' END
 			FROM jobs j
 			JOIN documents d ON d.id = j.document_id
 			WHERE j.id = $1`, id).Scan(&retryable, &ended, &lane); err != nil {

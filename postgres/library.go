@@ -273,13 +273,12 @@ func (db *DB) Publish(ctx context.Context, a Attempt, p Publication) error {
 				return err
 			}
 		}
-		if was.generation == 0 {
-			return nil // nothing that could be found before is gone; Complete tells of what is new
-		}
-		if _, err := tx.Exec(ctx, `
-			DELETE FROM passages
-			WHERE document_id = $1 AND generation < $2`, a.DocumentID, p.Generation); err != nil {
-			return err
+		if was.generation > 0 { // else there are none
+			if _, err := tx.Exec(ctx, `
+				DELETE FROM passages
+				WHERE document_id = $1 AND generation < $2`, a.DocumentID, p.Generation); err != nil {
+				return err
+			}
 		}
 		return corpusChanged(ctx, tx, a.DocumentID)
 	})
