@@ -1,7 +1,10 @@
 package httpapi_test
 
 import (
+	"bufio"
 	"encoding/json"
+	"fmt"
+	"net"
 	"net/http"
 	"regexp"
 	"slices"
@@ -265,6 +268,37 @@ func TestWhatIsNoIDIsNotFound(t *testing.T) {
 				t.Errorf("%s %.100s: %d, want 404: %.300s", one.method, path, r.status, r.text)
 			}
 		}
+	}
+}
+
+func TestTheReplyAfterAHEADBeginsWhereItShould(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	admin := s.signIn(voiceassist.RoleAdmin)
+	for _, one := range targets(t) {
+		if one.method != http.MethodGet {
+			continue
+		}
+		conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", strings.TrimPrefix(s.url, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			fmt.Fprintf(conn, "HEAD %s HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\n\r\n", one.path, admin.Access)
+		}
+		replies := bufio.NewReader(conn)
+		for n := range 2 {
+			r, err := http.ReadResponse(replies, &http.Request{Method: http.MethodHead})
+			if err != nil {
+				t.Errorf("HEAD %s: reply %d: %v", one.template, n, err)
+				break
+			}
+			_ = r.Body.Close()
+			if r.Close {
+				break
+			}
+		}
+		_ = conn.Close()
 	}
 }
 

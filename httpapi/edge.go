@@ -62,6 +62,11 @@ func (s *Server) answer(ctx *fasthttp.RequestCtx, req *request, next fasthttp.Re
 	}
 	next(ctx)
 	completeAllow(&ctx.Response)
+	if r := &ctx.Response; r.SkipBody && r.IsBodyStream() && r.Header.ContentLength() < 0 {
+		// fasthttp writes the empty line after the chunks though there are none;
+		// the next reply on the connection would begin with it.
+		r.SetConnectionClose()
+	}
 }
 
 // fixedPaths are the methods of each path without parameters.
