@@ -8,8 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	voiceassist "github.com/voiceassist/backend"
 	"github.com/voiceassist/backend/embedded"
 	"github.com/voiceassist/backend/postgres"
@@ -41,13 +39,7 @@ func BenchmarkRelay(b *testing.B) {
 
 func relayJobs(b *testing.B, settle func(context.Context, *postgres.DB, voiceassist.Delivery) error) {
 	const jobs, lanes = 3000, 20
-	url := postgrestest.URL(b)
-	db, err := postgres.Open(b.Context(), url, postgres.Options{})
-	check(b, err)
-	b.Cleanup(db.Close)
-	conn, err := pgx.Connect(b.Context(), url)
-	check(b, err)
-	b.Cleanup(func() { _ = conn.Close(context.WithoutCancel(b.Context())) })
+	db, conn := postgrestest.OpenWithConn(b)
 	server, err := embedded.StartRedis(b.Context(), embedded.RedisOptions{})
 	check(b, err)
 	b.Cleanup(server.Close)

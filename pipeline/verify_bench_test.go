@@ -12,13 +12,11 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
 	"gocloud.dev/blob/memblob"
 
 	voiceassist "github.com/voiceassist/backend"
 	"github.com/voiceassist/backend/embedded"
 	"github.com/voiceassist/backend/embedded/qdrantserver"
-	"github.com/voiceassist/backend/postgres"
 	"github.com/voiceassist/backend/postgrestest"
 	"github.com/voiceassist/backend/qdrant"
 	"github.com/voiceassist/backend/redis"
@@ -34,14 +32,8 @@ func BenchmarkVerify(b *testing.B) {
 }
 
 func verifyLibrary(b *testing.B, documents, passages int) {
-	url := postgrestest.URL(b)
-	db, err := postgres.Open(b.Context(), url, postgres.Options{})
-	check(b, err)
-	b.Cleanup(db.Close)
-	conn, err := pgx.Connect(b.Context(), url)
-	check(b, err)
-	b.Cleanup(func() { _ = conn.Close(context.WithoutCancel(b.Context())) })
-	_, err = conn.Exec(b.Context(), `
+	db, conn := postgrestest.OpenWithConn(b)
+	_, err := conn.Exec(b.Context(), `
 		INSERT INTO documents (id, sha256, size, filename, media_type, blob_key, title, state, generation, passage_count)
 		SELECT gen_random_uuid(), lpad(to_hex(n), 64, '0'), 5, 'a.txt', 'text/plain', 'originals/' || n, 'A title', 'indexed', 1, $2
 		FROM generate_series(1, $1::int) AS n`, documents, passages)
