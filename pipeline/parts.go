@@ -75,8 +75,7 @@ func runs(numbers []int, most int) []postgres.Span {
 	return spans
 }
 
-// extractPart reads those of the part's pages that are not stored. The part with
-// page 1 notes what that tells of the file.
+// extractPart reads those of the part's pages that are not stored.
 func (w *Worker) extractPart(ctx context.Context, a *attempt) error {
 	return w.inStage(ctx, a, voiceassist.StageExtract, func() error {
 		x, complete, err := w.extraction(ctx, a)
@@ -92,13 +91,10 @@ func (w *Worker) extractPart(ctx context.Context, a *attempt) error {
 			return err
 		}
 		// A job whose parts end well without their pages would split for ever.
-		if missing, err = w.Ledger.MissingPages(ctx, x, part); err != nil {
-			return err
+		if missing, err = w.Ledger.MissingPages(ctx, x, part); err == nil && len(missing) > 0 {
+			err = fmt.Errorf("page %d was not read", missing[0])
 		}
-		if len(missing) > 0 {
-			return fmt.Errorf("page %d was not read", missing[0])
-		}
-		return nil
+		return err
 	})
 }
 

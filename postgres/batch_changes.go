@@ -76,8 +76,7 @@ const batchStep = 1000
 // not come never do, documents that are not indexed are cancelled, those that are
 // stay, and others' work on any of them goes on. It takes the documents some at a
 // time, each part in a transaction of its own; if it is broken off, EndBatches goes
-// on. Cancelling again changes nothing; a batch
-// that has ended is a Conflict.
+// on. Cancelling again changes nothing; a batch that has ended is a Conflict.
 func (db *DB) CancelBatch(ctx context.Context, id uuid.UUID) (voiceassist.Batch, error) {
 	if err := db.tx(ctx, func(tx pgx.Tx) error {
 		b, err := lockBatch(ctx, tx, id, exclusively)
@@ -175,13 +174,7 @@ func (db *DB) RetryBatch(ctx context.Context, id uuid.UUID) (b voiceassist.Batch
 }
 
 func retryDocuments(ctx context.Context, tx pgx.Tx, batchID uuid.UUID, documents []uuid.UUID) error {
-	if err := reopenBatches(ctx, tx, []uuid.UUID{batchID}); err != nil {
-		return err
-	}
-	if _, err := tx.Exec(ctx, `
-		UPDATE documents
-		SET state = 'uploaded', stage = '', progress = 0, error_code = '', error_message = '', updated_at = now()
-		WHERE id = ANY($1)`, documents); err != nil {
+	if err := runAgain(ctx, tx, documents, []uuid.UUID{batchID}); err != nil {
 		return err
 	}
 	if _, err := addJobs(ctx, tx, documents, batchLane(batchID)); err != nil {

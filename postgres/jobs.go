@@ -258,7 +258,7 @@ func (db *DB) RetryJob(ctx context.Context, id uuid.UUID) (j voiceassist.Job, er
 			return voiceassist.Errorf(voiceassist.Conflict, "only a failed or cancelled job of an existing document can be retried")
 		}
 		if ended {
-			if err := runAgain(ctx, tx, document, batches); err != nil {
+			if err := runAgain(ctx, tx, []uuid.UUID{document}, batches); err != nil {
 				return err
 			}
 		}
@@ -270,16 +270,16 @@ func (db *DB) RetryJob(ctx context.Context, id uuid.UUID) (j voiceassist.Job, er
 	return j, err
 }
 
-// runAgain makes a document that failed or was cancelled one that waits, and lets
-// its batches go on.
-func runAgain(ctx context.Context, tx pgx.Tx, document uuid.UUID, batches []uuid.UUID) error {
+// runAgain makes documents that failed or were cancelled ones that wait, and lets
+// their batches go on.
+func runAgain(ctx context.Context, tx pgx.Tx, documents, batches []uuid.UUID) error {
 	if err := reopenBatches(ctx, tx, batches); err != nil {
 		return err
 	}
 	_, err := tx.Exec(ctx, `
 		UPDATE documents
 		SET state = 'uploaded', stage = '', progress = 0, error_code = '', error_message = '', updated_at = now()
-		WHERE id = $1`, document)
+		WHERE id = ANY($1)`, documents)
 	return err
 }
 
